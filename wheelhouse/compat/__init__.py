@@ -1,0 +1,1 @@
+"""Tables and rules on CUDA builds, drivers, GPUs and libraries; pure."""
