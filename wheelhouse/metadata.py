@@ -1,0 +1,227 @@
+"""Core metadata of one wheel: what its METADATA says, and how to read that from a few ranges of the wheel's bytes."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import BinaryIO
+
+from packaging.metadata import parse_email
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import InvalidName, NormalizedName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from wheelhouse.errors import WheelhouseError
+
+LARGEST_METADATA = 16 * 2**20  # bytes, unpacked; the largest on PyPI are below 1 MiB
+_LARGEST_RANGE = 64 * 2**20  # bytes asked for at once; torch's central directory has 2 MiB
+
+# The headers that decide; all others (the description may be one of them) are not even parsed.
+_HEADER = re.compile(
+    rb"^(?:metadata-version|name|version|requires-dist|requires-python|provides-extra)[ \t]*:.*(?:\n[ \t].*)*",
+    re.IGNORECASE | re.MULTILINE,
+)
+_FOLD = re.compile(r"\n[ \t]*")  # RFC 822: a header may go on in the next line, behind a blank
+
+
+class BadMetadata(WheelhouseError):
+    """The core metadata of one file cannot be used: a refusal of that file, never the end."""
+
+    def __init__(self, filename: str, reason: str) -> None:
+        super().__init__(filename, reason)
+        self.filename, self.reason = filename, reason
+
+    def __str__(self) -> str:
+        return f"the metadata of `{self.filename}` cannot be used: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreMetadata:
+    """What one wheel says of itself, as far as it decides what else is needed."""
+
+    name: NormalizedName
+    version: Version
+    requires: tuple[Requirement, ...]  # in the file's order; shared between wheels: never change one
+    requires_python: SpecifierSet | None  # None: admits all, also when what stands there cannot be read
+    extras: frozenset[NormalizedName]
+
+
+def parse(
+    content: bytes, *, filename: str, name: NormalizedName | None = None, version: Version | None = None
+) -> CoreMetadata:
+    """What METADATA (`content`, all of it or its headers alone) says; `filename` is the wheel's, for messages.
+
+    Where `name` and `version` are given (those of the file name), the metadata must agree with them. Raises
+    `BadMetadata` for that, for a Name, Version or Requires-Dist that cannot be read, and for a Metadata-Version of 3 or
+    more ("MUST fail" in the core metadata specification). A Requires-Python that cannot be read admits all.
+    """
+    text = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+    headers = text.lstrip(b"\n").partition(b"\n\n")[0]
+    raw, unparsed = parse_email(b"\n".join(_HEADER.findall(headers)) + b"\n")
+    for header in ("metadata-version", "name", "version", "requires-dist", "provides-extra"):
+        if header in unparsed:
+            raise BadMetadata(filename, f"`{header.title()}` stands there twice or is not UTF-8")
+    try:
+        own_name = canonicalize_name(raw.get("name", ""), validate=True)
+        own_version = Version(raw.get("version", ""))
+        if int(raw.get("metadata_version", "2").partition(".")[0]) > 2:
+            raise BadMetadata(filename, f"`Metadata-Version` is {raw['metadata_version']}, and 2.x is the newest known")
+        requires = tuple(_requirement(line) for line in raw.get("requires_dist", ()))
+    except InvalidName:
+        raise BadMetadata(filename, f"`Name` is {raw.get('name')!r}") from None
+    except InvalidVersion:
+        raise BadMetadata(filename, f"`Version` is {raw.get('version')!r}") from None
+    except (InvalidRequirement, InvalidSpecifier, RecursionError) as error:  # nested brackets in a marker recurse
+        raise BadMetadata(filename, f"a `Requires-Dist` cannot be read: {' '.join(str(error).split())}") from error
+    except ValueError:
+        raise BadMetadata(filename, f"`Metadata-Version` is {raw.get('metadata_version')!r}") from None
+    if name is not None and name != own_name:
+        raise BadMetadata(filename, f"it is that of `{own_name}`")
+    if version is not None and version != own_version:
+        raise BadMetadata(filename, f"it is that of version {own_version}")
+    return CoreMetadata(
+        name=own_name,
+        version=own_version,
+        requires=requires,
+        requires_python=_specifier(raw.get("requires_python", "")),
+        extras=frozenset(canonicalize_name(extra) for extra in raw.get("provides_extra", ())),
+    )
+
+
+# The wheels of one project repeat each other's lines, and a requirement costs 30 µs.
+@lru_cache(maxsize=16384)
+def _requirement(line: str) -> Requirement:
+    return Requirement(_FOLD.sub(" ", line))
+
+
+def _specifier(text: str) -> SpecifierSet | None:
+    try:
+        return SpecifierSet(text) if text.strip() else None
+    except InvalidSpecifier:
+        return None
+
+
+class Missing(Exception):  # not an error: the caller fetches the range and asks again
+    """Bytes `start` to `end` (exclusive) of the file are needed and not there yet."""
+
+    def __init__(self, start: int, end: int) -> None:
+        super().__init__(start, end)
+        self.start, self.end = start, end
+
+
+class SparseFile(io.RawIOBase):
+    """A file of `size` bytes of which some ranges are known; reading others raises `Missing` with the gap."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self._position = 0
+        self._chunks: list[tuple[int, bytes]] = []  # sorted, neither overlapping nor touching
+
+    def add(self, offset: int, content: bytes) -> None:
+        """Make the bytes from `offset` on known; what was known there is replaced. Beyond the end: `ValueError`."""
+        if offset < 0 or offset + len(content) > self.size:
+            raise ValueError(f"bytes {offset} to {offset + len(content)} are outside a file of {self.size} bytes")
+        kept = []
+        for start, chunk in self._chunks:
+            if start + len(chunk) < offset or start > offset + len(content):
+                kept.append((start, chunk))
+            else:  # it overlaps or touches: they become one
+                content = chunk[: max(offset - start, 0)] + content + chunk[max(offset + len(content) - start, 0) :]
+                offset = min(offset, start)
+        self._chunks = sorted([*kept, (offset, content)])
+
+    def require(self, start: int, end: int) -> bytes:
+        """Bytes `start` to `end`, cut at the end of the file. Raises `Missing` with all of the gap in that range."""
+        start, end = min(start, self.size), min(end, self.size)
+        missing_start, missing_end = start, end
+        for offset, chunk in self._chunks:
+            if offset <= missing_start < offset + len(chunk):
+                missing_start = min(offset + len(chunk), end)
+            if offset < missing_end <= offset + len(chunk):
+                missing_end = max(offset, start)
+        if missing_start < missing_end:
+            if missing_end - missing_start > _LARGEST_RANGE:
+                raise ValueError(f"its directory asks for {missing_end - missing_start} bytes at once")
+            raise Missing(missing_start, missing_end)
+        offset, chunk = next(((o, c) for o, c in self._chunks if o <= start < o + len(c)), (0, b""))
+        return chunk[start - offset : end - offset]
+
+    def read(self, size: int = -1, /) -> bytes:
+        end = self.size if size is None or size < 0 else self._position + size
+        content = self.require(self._position, end)
+        self._position += len(content)
+        return content
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        position = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence] + offset
+        if position < 0:
+            raise ValueError(f"seek before the start of the file: {position}")
+        self._position = position
+        return position
+
+    def tell(self) -> int:
+        return self._position
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+
+def read_metadata(wheel: SparseFile | BinaryIO, filename: str) -> bytes:
+    """METADATA of the wheel, its CRC checked. `filename` is the wheel's: its `.dist-info` folder must fit it.
+
+    With a `SparseFile` raises `Missing` for what is needed next: add that range and call again. There are few rounds:
+    the end (two more with an archive comment), the central directory, METADATA (two more if its extra field is long).
+    Raises `BadMetadata` for a damaged or hostile wheel.
+    """
+    with _opened(wheel, filename) as archive:
+        project = canonicalize_name(filename.partition("-")[0])
+        folders = {name.partition("/")[0] for name in archive.namelist() if ".dist-info/" in name}
+        folders = {folder for folder in folders if folder.endswith(".dist-info")}
+        if len(folders) != 1:  # pip installs no such wheel
+            raise BadMetadata(filename, f"the wheel holds {len(folders) or 'no'} `.dist-info` folders, not one")
+        folder = folders.pop()  # "{distribution}-{version}.dist-info" (binary distribution format)
+        if not canonicalize_name(folder).startswith(f"{project}-"):
+            raise BadMetadata(filename, f"the wheel holds `{folder}`")
+        try:
+            entry = archive.getinfo(f"{folder}/METADATA")
+        except KeyError:
+            raise BadMetadata(filename, f"the wheel holds no `{folder}/METADATA`") from None
+        if entry.file_size > LARGEST_METADATA:
+            raise BadMetadata(filename, f"it has {entry.file_size} bytes")
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise BadMetadata(filename, "it is neither stored nor deflated")
+        if isinstance(wheel, SparseFile):
+            # Ask for local header and content at once. The length of the header's extra field is not in the directory:
+            # 256 bytes for it spare a round in life; where it is longer, zipfile asks for the rest.
+            header = 30 + len(entry.filename.encode()) + 256
+            wheel.require(entry.header_offset, entry.header_offset + header + entry.compress_size)
+        with archive.open(entry) as stream:
+            return stream.read(LARGEST_METADATA + 1)
+
+
+def unpacked_size(wheel: SparseFile | BinaryIO, filename: str) -> int:
+    """The sum of the sizes (bytes) that the wheel's directory states for its files. Raises as `read_metadata` does."""
+    with _opened(wheel, filename) as archive:
+        return sum(entry.file_size for entry in archive.infolist())
+
+
+@contextmanager
+def _opened(wheel: SparseFile | BinaryIO, filename: str) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise BadMetadata(filename, f"the wheel is damaged: {error}") from error
+    except (ValueError, RuntimeError, OverflowError, LookupError, MemoryError) as error:  # a forged directory
+        raise BadMetadata(filename, f"the wheel cannot be read: {error}") from error
