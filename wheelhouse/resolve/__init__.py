@@ -1,0 +1,1 @@
+"""The resolver: a plain function over a catalog of pages and core metadata."""

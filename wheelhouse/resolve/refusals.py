@@ -1,0 +1,152 @@
+"""Why a file is not a candidate: values with a sentence each, in the order in which they are asked.
+
+The order is DESIGN §4's: yanked, too new, Requires-Python, interpreter or ABI tag, platform tag, build, sdist only.
+`NEARNESS` turns it into a number: the file that passed the most questions tells why a version is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a file was left out; `str` ends the sentence "… is left out: it …"."""
+
+    nearness: ClassVar[int] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BadName(Reason):
+    """The file name is no wheel's or sdist's of this project."""
+
+    def __str__(self) -> str:
+        return "has a name that is no wheel's or sdist's of this project"
+
+
+@dataclass(frozen=True, slots=True)
+class Yanked(Reason):
+    """PEP 592: only an exact `==` may still take it."""
+
+    reason: str
+    nearness: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return f"was yanked ({self.reason})" if self.reason else "was yanked"
+
+
+@dataclass(frozen=True, slots=True)
+class TooNew(Reason):
+    """Uploaded at or after `--exclude-newer`, or at a time that the index does not tell (None)."""
+
+    upload_time: datetime | None
+    nearness: ClassVar[int] = 2
+
+    def __str__(self) -> str:
+        if self.upload_time is None:
+            return "has no upload time, which `--exclude-newer` needs"
+        return f"was uploaded on {self.upload_time:%Y-%m-%d}, after `--exclude-newer`"
+
+
+@dataclass(frozen=True, slots=True)
+class RequiresPython(Reason):
+    """The project says that it does not run on the target's Python."""
+
+    specifier: str
+    nearness: ClassVar[int] = 3
+
+    def __str__(self) -> str:
+        return f"needs Python {self.specifier}"
+
+
+@dataclass(frozen=True, slots=True)
+class WrongTag(Reason):
+    """The wheel is for another interpreter, ABI or platform; `tags` as in the file name."""
+
+    tags: str
+    part: str  # "interpreter", "abi" or "platform"
+
+    @property
+    def rank(self) -> int:
+        """Interpreter and ABI are asked before the platform."""
+        return 5 if self.part == "platform" else 4
+
+    def __str__(self) -> str:
+        return {
+            "interpreter": f"is for another Python (`{self.tags}`)",
+            "abi": f"is for another Python ABI (`{self.tags}`)",
+            "platform": f"is for another platform (`{self.tags}`)",
+        }[self.part]
+
+
+@dataclass(frozen=True, slots=True)
+class WrongBuild(Reason):
+    """The wheel's local version names another accelerator than the target's, or none where one is due."""
+
+    local: str
+    accelerator: str
+    nearness: ClassVar[int] = 6
+
+    def __str__(self) -> str:
+        return f"is the `{self.local or 'unlabelled'}` build, not `{self.accelerator}`"
+
+
+@dataclass(frozen=True, slots=True)
+class NotAny(Reason):
+    """Another index may give only platform-independent wheels of this project."""
+
+    nearness: ClassVar[int] = 6
+
+    def __str__(self) -> str:
+        return "is not from PyTorch's channel, and only a `none-any` wheel may come from elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class SdistOnly(Reason):
+    """A source distribution: it would have to be built."""
+
+    nearness: ClassVar[int] = 7
+
+    def __str__(self) -> str:
+        return "is a source distribution"
+
+
+@dataclass(frozen=True, slots=True)
+class NotProven(Reason):
+    """A stand-in for PyTorch's channel whose core metadata does not prove the target's CUDA build."""
+
+    found: str
+    accelerator: str
+    nearness: ClassVar[int] = 8
+
+    def __str__(self) -> str:
+        return f"{self.found}, which does not prove a `{self.accelerator}` build"
+
+
+@dataclass(frozen=True, slots=True)
+class BadMetadata(Reason):
+    """The wheel's core metadata cannot be used: broken, or it lies about its name or version."""
+
+    problem: str
+    nearness: ClassVar[int] = 9
+
+    def __str__(self) -> str:
+        return f"has unusable core metadata: {self.problem}"
+
+
+def nearness(reason: Reason) -> int:
+    """How many questions the file passed before it was left out; more is nearer to being taken."""
+    return reason.rank if isinstance(reason, WrongTag) else reason.nearness
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A file that was left out, and why."""
+
+    filename: str
+    reason: Reason
+
+    def __str__(self) -> str:
+        return f"`{self.filename}` {self.reason}"

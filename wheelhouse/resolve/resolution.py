@@ -1,0 +1,121 @@
+"""From requirements to a closed set of pins: the solver's proposal, the second opinion, and who wanted what."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from wheelhouse.metadata import CoreMetadata
+from wheelhouse.resolve import explain, provider, second_opinion
+from wheelhouse.resolve.candidates import Candidate
+from wheelhouse.resolve.catalog import Hint
+from wheelhouse.resolve.held_back import HeldBack, OnlyOlder, held_back
+from wheelhouse.resolve.view import View, Want
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pin:
+    """One project of the closure."""
+
+    candidate: Candidate
+    extras: frozenset[NormalizedName]
+    metadata: CoreMetadata
+    dependencies: tuple[NormalizedName, ...]
+    wanted_by: tuple[tuple[str, Want], ...]  # who wants what: ("torchvision", torch==2.1.2); "" for what was asked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolution:
+    """A closed set: every requirement of every pin is met by a pin. Sorted by project."""
+
+    pins: tuple[Pin, ...]
+    roots: tuple[NormalizedName, ...]
+    held_back: tuple[HeldBack, ...]
+
+
+def resolve(view: View, roots: Sequence[Want], *, allow_older: Collection[NormalizedName] = ()) -> Resolution:
+    """The newest closed set that meets the roots; the same for the same catalog, in whatever order it is asked.
+
+    Raises `explain.Impossible` or `explain.Undecided` when there is none, and `OnlyOlder` when a pin is old
+    only because newer releases are source distributions and `allow_older` (names, or `:all:`) does not accept it.
+    """
+    view.expect(Hint(want.project, want.specifier, want.extras) for want in roots)
+    proposal = _propose(view, roots)
+    pins = close(view, roots, proposal)
+    held = held_back(view, ((pin.candidate.project, pin.candidate.version, _required(pin)) for pin in pins))
+    refused = tuple(
+        each for each in held if each.is_error and each.project not in allow_older and ":all:" not in allow_older
+    )
+    if refused:
+        raise OnlyOlder(refused)
+    return Resolution(pins=pins, roots=tuple(sorted({want.project for want in roots})), held_back=held)
+
+
+def _propose(view: View, roots: Sequence[Want]) -> Mapping[NormalizedName, Candidate]:
+    try:
+        return provider.propose(view, roots)
+    except provider.NoSolution as claim:
+        if claim.proven:
+            raise explain.impossible(view, roots, claim.conflicts) from None
+        try:
+            return second_opinion.ask(view, roots)
+        except second_opinion.Proof as proof:
+            raise explain.impossible(view, roots, claim.conflicts, proof=proof.lines) from None
+        except second_opinion.OutOfSteps as undecided:
+            raise explain.Undecided(undecided.steps) from None
+
+
+def _required(pin: Pin) -> SpecifierSet:
+    """All that is required of the pin, in one set."""
+    together = SpecifierSet()
+    for _, want in pin.wanted_by:
+        together &= want.specifier
+    return together
+
+
+def close(view: View, roots: Sequence[Want], chosen: Mapping[NormalizedName, Candidate]) -> tuple[Pin, ...]:
+    """The pins that the roots reach in a proposal, each with its extras and who wanted it; the rest is dropped."""
+    extras: dict[NormalizedName, frozenset[NormalizedName]] = {}
+    queue: list[tuple[str, Want]] = [("", want) for want in roots]
+    wanted: dict[NormalizedName, dict[tuple[str, str], Want]] = {}
+    while queue:
+        who, want = queue.pop()
+        name = want.project
+        wanted.setdefault(name, {})[who, want.text] = want
+        known = extras.get(name)
+        grown = want.extras if known is None else known | want.extras
+        if known is None or grown != known:
+            extras[name] = grown
+            queue.extend((name, each) for each in view.dependencies(chosen[name], grown))
+    pins = []
+    for name in sorted(extras):
+        metadata = view.usable(chosen[name])
+        assert isinstance(metadata, CoreMetadata)
+        wants = view.dependencies(chosen[name], extras[name])
+        pins.append(
+            Pin(
+                candidate=chosen[name],
+                extras=extras[name],
+                metadata=metadata,
+                dependencies=tuple(sorted({want.project for want in wants})),
+                wanted_by=tuple(
+                    (who, want) for (who, _), want in sorted(wanted[name].items(), key=lambda item: item[0])
+                ),
+            )
+        )
+    return tuple(pins)
+
+
+def unmet(view: View, roots: Sequence[Want], pins: Sequence[Pin]) -> tuple[str, ...]:
+    """The requirements that a set of pins does not meet; empty for every resolution."""
+    versions: dict[NormalizedName, Version] = {pin.candidate.project: pin.candidate.version for pin in pins}
+    missing = []
+    for want in (*roots, *(want for pin in pins for want in view.dependencies(pin.candidate, pin.extras))):
+        version = versions.get(want.project)
+        if version is None or not view.contains(want.specifier, version):
+            missing.append(want.text)
+    return tuple(sorted(set(missing)))

@@ -1,0 +1,279 @@
+"""The catalog as one target sees it: usable candidates in order of preference, and their dependencies.
+
+Both solvers, the report on what was held back and the stories stand on this one view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
+
+from wheelhouse.indexes import NeedsAccelerator, in_torch_family, pinned_torch, proven_accelerator
+from wheelhouse.metadata import CoreMetadata
+from wheelhouse.resolve.candidates import Candidate, Project
+from wheelhouse.resolve.catalog import Catalog, Hint
+from wheelhouse.resolve.refusals import BadMetadata, NotProven, Reason, Refusal, RequiresPython
+from wheelhouse.target import MarkerError, Target
+
+_WINDOW = 6  # at most 2^6 versions of one project are expected at once
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Want:
+    """A requirement as the solver sees it; compared by identity. `text` is what a person wrote."""
+
+    project: NormalizedName
+    specifier: SpecifierSet
+    extras: frozenset[NormalizedName]
+    text: str
+
+    @classmethod
+    def of(cls, requirement: Requirement) -> Want:
+        """The want of a requirement whose marker was judged already; the text leaves the marker out."""
+        extras = frozenset(canonicalize_name(extra) for extra in requirement.extras)
+        shown = f"[{','.join(sorted(extras))}]" if extras else ""
+        return cls(
+            canonicalize_name(requirement.name),
+            requirement.specifier,
+            extras,
+            f"{requirement.name}{shown}{requirement.specifier}",
+        )
+
+
+def is_exact(specifier: SpecifierSet) -> bool:
+    """Whether one version is named by `==` or `===`, which admits a yanked file (PEP 592) and a pre-release."""
+    return any(
+        each.operator == "===" or (each.operator == "==" and not each.version.endswith(".*")) for each in specifier
+    )
+
+
+class View:
+    """What may be chosen, and why the rest may not. Answers are memoised and depend on nothing but the catalog.
+
+    `preferred` are the previous lock's versions: they come first where they are still allowed.
+    `constraints` hold for every project, asked for or not. `pre` admits pre-releases of every project.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        target: Target,
+        *,
+        constraints: Mapping[NormalizedName, SpecifierSet] | None = None,
+        preferred: Mapping[NormalizedName, Version] | None = None,
+        pre: bool = False,
+    ) -> None:
+        self.target, self.constraints, self.preferred, self.pre = target, constraints or {}, preferred or {}, pre
+        self._catalog = catalog
+        self._usable: dict[Candidate, CoreMetadata | Reason] = {}
+        self._matching: dict[tuple[NormalizedName, str], _Kept] = {}
+        self._dependencies: dict[tuple[Candidate, frozenset[NormalizedName]], tuple[Want, ...]] = {}
+        self._contains: dict[tuple[SpecifierSet, Version], bool] = {}
+        self._refused: dict[NormalizedName, int] = {}
+        self.refusals: dict[NormalizedName, dict[str, Reason]] = {}  # wheels whose core metadata ruled them out
+
+    def project(self, name: NormalizedName) -> Project | None:
+        """The project, None where no index has it.
+
+        Raises `NeedsAccelerator` where only a channel could have it and the target names none.
+        """
+        if self.target.accelerator is None and in_torch_family(name):
+            label = self.target.label
+            os_arch, python = "-".join(label.split("-")[:2]), "-".join(label.split("-")[2:])
+            raise NeedsAccelerator(name, label, labels=(f"{os_arch}-cpu-{python}", f"{os_arch}-cu121-{python}"))
+        return self._catalog.project(name)
+
+    def usable(self, candidate: Candidate) -> CoreMetadata | Reason:
+        """The candidate's core metadata, or why the wheel may not be used after all."""
+        found = self._usable.get(candidate)
+        if found is None:
+            found = self._usable[candidate] = self._judge(candidate, self._catalog.metadata(candidate))
+            if isinstance(found, Reason):
+                self.refusals.setdefault(candidate.project, {})[candidate.file.filename] = found
+        return found
+
+    def _judge(self, candidate: Candidate, metadata: CoreMetadata | Reason) -> CoreMetadata | Reason:
+        if isinstance(metadata, Reason):
+            return metadata
+        requires_python = metadata.requires_python  # the channel's pages do not give it, and pages may be wrong
+        if requires_python is not None and not self.target.admits_python(requires_python):
+            return RequiresPython(str(requires_python))
+        try:
+            for requirement in metadata.requires:
+                self.target.admits(requirement.marker)
+        except MarkerError as error:
+            return BadMetadata(str(error))
+        project = self.project(candidate.project)
+        if project is not None and project.standing_in:
+            unproven = self._unproven(candidate, metadata)
+            if unproven is not None:
+                return unproven
+        return metadata
+
+    def _unproven(self, candidate: Candidate, metadata: CoreMetadata) -> NotProven | None:
+        """DESIGN §4: torch must prove the CUDA build; the rest of the family must pin that very torch."""
+        accelerator = self.target.accelerator or ""
+        requires = tuple(each for each in metadata.requires if self.target.admits(each.marker))
+        if candidate.project != "torch":
+            return None if pinned_torch(requires) is not None else NotProven("pins no torch version", accelerator)
+        proven = proven_accelerator(requires)
+        if proven is None and accelerator == "cpu" and self.target.os in ("macos", "windows"):
+            return None  # PyPI has no other build there
+        if proven == accelerator:
+            return None
+        return NotProven(f"is a `{proven}` build" if proven else "names no CUDA runtime", accelerator)
+
+    def contains(self, specifier: SpecifierSet, version: Version) -> bool:
+        """Whether the version is in the set; the pre-release rule is applied elsewhere. Memoised."""
+        key = (specifier, version)
+        found = self._contains.get(key)
+        if found is None:
+            found = self._contains[key] = specifier.contains(version, prereleases=True)
+        return found
+
+    def expect(self, hints: Iterable[Hint]) -> None:
+        """These will be asked about soon."""
+        self._catalog.expect(hints)
+
+    def known_dependencies(self) -> Iterator[tuple[Candidate, tuple[Want, ...]]]:
+        """Every candidate whose dependencies somebody asked for so far, in the order of asking."""
+        for (candidate, _), wants in list(self._dependencies.items()):
+            yield candidate, wants
+
+    def constrained(self, name: NormalizedName, specifier: SpecifierSet) -> SpecifierSet:
+        """The specifier together with the project's constraint."""
+        constraint = self.constraints.get(name)
+        return specifier if constraint is None else specifier & constraint
+
+    def versions(self, name: NormalizedName, specifier: SpecifierSet) -> Iterator[Candidate]:
+        """The candidates whose tags fit, before any core metadata is read: preferred first, then newest first.
+
+        Pre-releases come last, and the caller takes them only where nothing else was usable (PEP 440), unless
+        the specifier names one or all were asked for; then they stand in their order.
+        """
+        project = self.project(name)
+        if project is None:
+            return
+        exact = is_exact(specifier)
+        all_equal = self.pre or exact or specifier.prereleases is True
+        later: list[Candidate] = []
+        first = self.preferred.get(name)
+        ordered = [*([first] if first in project.versions else []), *(v for v in project.versions if v != first)]
+        for version in ordered:
+            if not self.contains(specifier, version):
+                continue
+            offer = project.offer(version)
+            if offer.candidate is None and exact:
+                offer = project.offer(version, yanked=True)
+            if offer.candidate is None:
+                continue
+            if version.is_prerelease and not all_equal and version != first:
+                later.append(offer.candidate)
+            else:
+                yield offer.candidate
+        yield from later
+
+    def matching(self, name: NormalizedName, specifier: SpecifierSet) -> Iterator[Candidate]:
+        """The usable candidates, best first, constraint included; core metadata is read as far as is asked."""
+        specifier = self.constrained(name, specifier)
+        key = (name, str(specifier))
+        kept = self._matching.get(key)
+        if kept is None:
+            kept = self._matching[key] = _Kept(lambda: self._find(name, specifier))
+        return iter(kept)
+
+    def _find(self, name: NormalizedName, specifier: SpecifierSet) -> Iterator[Candidate]:
+        found_final = False
+        all_equal = self.pre or is_exact(specifier) or specifier.prereleases is True
+        candidates = list(self.versions(name, specifier))
+        for position, candidate in enumerate(candidates):
+            if candidate.version.is_prerelease and found_final and not all_equal:
+                if candidate.version == self.preferred.get(name):
+                    continue
+                return
+            if position and candidate not in self._usable:
+                # The n-th refusal of a project: what follows is expected, twice as far each time
+                count = self._refused[name] = min(self._refused.get(name, 0) + 1, _WINDOW)
+                self._catalog.expect_metadata(candidates[position : position + 2**count])
+            if isinstance(self.usable(candidate), CoreMetadata):
+                found_final = found_final or not candidate.version.is_prerelease
+                yield candidate
+
+    def dependencies(self, candidate: Candidate, extras: frozenset[NormalizedName]) -> tuple[Want, ...]:
+        """What the candidate wants on the target with these extras. Its own extras are followed, not wanted.
+
+        The caller passes a usable candidate.
+        """
+        key = (candidate, extras)
+        found = self._dependencies.get(key)
+        if found is None:
+            found = self._dependencies[key] = self._depend(candidate, extras)
+        return found
+
+    def _depend(self, candidate: Candidate, extras: frozenset[NormalizedName]) -> tuple[Want, ...]:
+        metadata = self.usable(candidate)
+        assert isinstance(metadata, CoreMetadata)
+        known, grown = extras, True
+        while grown:
+            wants: list[Want] = []
+            grown = False
+            for requirement in metadata.requires:
+                if not self.target.admits(requirement.marker, known):
+                    continue
+                want = Want.of(requirement)
+                if want.project != candidate.project:
+                    wants.append(want)
+                    continue
+                if not want.extras <= known:
+                    known, grown = known | want.extras, True  # `foo[all]` that wants `foo[a,b]`
+                if not self.contains(want.specifier, candidate.version):
+                    wants.append(want)
+        self._catalog.expect(
+            Hint(want.project, self.constrained(want.project, want.specifier), want.extras) for want in wants
+        )
+        return tuple(wants)
+
+    def refused(
+        self, name: NormalizedName, specifier: SpecifierSet
+    ) -> Iterator[tuple[Version, Reason, tuple[Refusal, ...]]]:
+        """The versions in the set that have no usable candidate, newest first, each with its reason and its files."""
+        project = self.project(name)
+        if project is None:
+            return
+        exact = is_exact(specifier)
+        ruled_out = self.refusals.get(name, {})
+        for version in project.versions:
+            if not self.contains(specifier, version):
+                continue
+            offer = project.offer(version, yanked=exact)
+            if offer.candidate is None:
+                reason = offer.reason()
+                if reason is not None:
+                    yield version, reason, offer.refusals
+            elif offer.candidate.file.filename in ruled_out:
+                reason = ruled_out[offer.candidate.file.filename]
+                yield version, reason, (Refusal(offer.candidate.file.filename, reason), *offer.refusals)
+
+
+class _Kept:
+    """An iterator's items, kept as far as somebody asked, so that each is worked out once."""
+
+    def __init__(self, start: Callable[[], Iterator[Candidate]]) -> None:
+        self._rest = start()
+        self._items: list[Candidate] = []
+
+    def __iter__(self) -> Iterator[Candidate]:
+        at = 0
+        while True:
+            if at == len(self._items):
+                item = next(self._rest, None)
+                if item is None:
+                    return
+                self._items.append(item)
+            yield self._items[at]
+            at += 1
