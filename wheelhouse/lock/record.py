@@ -1,0 +1,95 @@
+"""From a resolution to the lock that records it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from packaging.specifiers import SpecifierSet
+
+from wheelhouse.digests import Digest
+from wheelhouse.indexes import in_torch_family
+from wheelhouse.lock.model import Lock, LockedHeldBack, LockedPackage, LockedWheel
+from wheelhouse.resolve.candidates import Candidate
+from wheelhouse.resolve.resolution import Pin, Resolution
+from wheelhouse.simple import File
+from wheelhouse.target import Target
+
+ROOT = "(asked for)"
+
+
+def record(
+    resolution: Resolution,
+    target: Target,
+    *,
+    installer: Candidate | None,
+    inputs: Digest,
+    stand_in: str | None,
+    digests: Mapping[str, Digest],
+    sizes: Mapping[str, int],
+) -> Lock:
+    """The lock of a resolution.
+
+    `digests` and `sizes` (bytes) are by file URL and hold what no page told; `stand_in` is the channel that could not
+    be reached, and is recorded only where PyPI's wheels really stand in.
+    """
+    pins = resolution.pins
+    stood_in = stand_in is not None and any(in_torch_family(pin.candidate.project) for pin in pins)
+    return Lock(
+        label=target.label,
+        requires_python=narrowed(target, pins),
+        environment=target.marker,
+        packages=tuple(
+            LockedPackage(
+                name=pin.candidate.project,
+                version=pin.candidate.version,
+                wheel=_wheel(pin.candidate.file, digests, sizes),
+                index=_index(pin.candidate),
+                dependencies=pin.dependencies,
+                required_by=tuple(f"{who or ROOT}: {want.text}" for who, want in pin.wanted_by),
+            )
+            for pin in pins
+        ),
+        installer=None
+        if installer is None
+        else LockedPackage(
+            name=installer.project,
+            version=installer.version,
+            wheel=_wheel(installer.file, digests, sizes),
+            index=_index(installer),
+        ),
+        roots=resolution.roots,
+        inputs=inputs,
+        held_back=tuple(
+            LockedHeldBack(name=each.project, newer=each.newer, reason=str(each.reason))
+            for each in resolution.held_back
+            if each.is_error or each.is_warning
+        ),
+        stand_in=stand_in if stood_in else None,
+        computed_hashes=tuple(sorted(pin.candidate.file.filename for pin in pins if pin.candidate.file.digest is None)),
+    )
+
+
+def narrowed(target: Target, pins: Sequence[Pin]) -> SpecifierSet:
+    """The target's Python, less the patch levels that some pin does not run on."""
+    allowed = target.requires_python
+    for pin in pins:
+        required = pin.metadata.requires_python
+        if required is not None and target.excluded(required):
+            allowed &= required
+    return allowed
+
+
+def _index(candidate: Candidate) -> str | None:
+    return None if candidate.index.find_links else candidate.index.url
+
+
+def _wheel(file: File, digests: Mapping[str, Digest], sizes: Mapping[str, int]) -> LockedWheel:
+    digest = file.digest if file.digest is not None else digests[file.url]
+    size = file.size if file.size is not None else sizes.get(file.url)
+    return LockedWheel(filename=file.filename, url=file.url, digest=digest, size=size)
+
+
+def inputs_digest(facts: Mapping[str, object]) -> Digest:
+    """A digest of everything that was asked for: it tells whether a lock belongs to these requirements."""
+    return Digest.of(json.dumps(facts, sort_keys=True, ensure_ascii=True).encode())

@@ -1,0 +1,1087 @@
+#!/usr/bin/env python3
+"""Install the wheels beside this file into a virtual environment, without a network: all checks first, then the rest.
+
+    sh install.sh [--python PYTHON] [--venv DIR] [--check] [--accept RULE]       (Windows: py install.py ...)
+
+Standard library only, Python 3.6 or newer. The file must even *parse* on Python 2.7 and 3.5, so that they get a
+sentence and not a SyntaxError: no f-strings, no annotations, no keyword-only arguments.
+
+Exit codes: 0 installed (with --check: it would be); 1 refused or failed, and nothing was changed; 2 wrong usage;
+3 installed, but `pip check` or an import failed; 128 + the signal's number when interrupted.
+stderr tells what happens; the only line on stdout is the path of the virtual environment's Python.
+"""
+
+import os
+import sys
+
+if sys.version_info < (3, 6):
+    sys.stderr.write(
+        "error[python-version]: install.py runs on Python 3.6 or newer, but this is Python %d.%d; nothing was changed\n"
+        "  hint: type `sh install.sh`, which looks for one, or `python3 install.py`\n" % sys.version_info[:2]
+    )
+    sys.exit(1)
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+
+if __name__ == "__main__":
+    # Nothing that lies beside this file or in a PYTHONPATH stands in for the standard library (install.sh says -I).
+    _beside = [HERE] + [os.path.realpath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    sys.path[:] = [entry for entry in sys.path if os.path.realpath(entry or os.curdir) not in _beside]
+
+import argparse  # noqa: E402
+import csv  # noqa: E402
+import glob  # noqa: E402
+import hashlib  # noqa: E402
+import json  # noqa: E402
+import locale  # noqa: E402
+import re  # noqa: E402
+import shutil  # noqa: E402
+import signal  # noqa: E402
+import subprocess  # noqa: E402
+import tempfile  # noqa: E402
+import traceback  # noqa: E402
+import zipfile  # noqa: E402
+from collections import namedtuple  # noqa: E402
+
+# One thing that speaks against installing: the rule's stable name, what was seen, why it matters, what to do about it.
+Finding = namedtuple("Finding", "rule what why hint")
+# One file that the bundle must hold; `path` is relative to the bundle, `size` in bytes or None where nobody told it.
+Promise = namedtuple("Promise", "path sha256 size")
+Options = namedtuple("Options", "python venv check accept")
+
+# Rules that a person may overrule with --accept: at worst the installation fails and is taken back. What is said about
+# the bytes, the bundle or the virtual environment's folder is not among them.
+ACCEPTABLE = (
+    "abi",
+    "driver",
+    "glibc",
+    "implementation",
+    "long-path",
+    "machine",
+    "macos-version",
+    "noexec",
+    "python-version",
+    "requires-python",
+    "space",
+    "tmp-space",
+)
+UNACCEPTABLE = ("digest", "foreign-file", "manifest", "missing-file", "python", "python-modules", "venv")
+
+TMP_BYTES = 64 * 1024 * 1024  # measured: pip unpacks local wheels straight into place and TMPDIR peaks at 1 MB
+VENV_BYTES = 16 * 1024 * 1024  # a virtual environment without pip, launchers and entry points
+BLOCK = 4096  # a file takes whole blocks
+IMPORT_SECONDS = 120
+PROBE_SECONDS = 60
+ROOT = os.path.abspath(os.sep)
+# What file managers leave in every folder that they have shown; pip takes none of it for a wheel of ours.
+DROPPINGS = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini|\.nfs.*", re.IGNORECASE)
+# What pip would look at in a folder, and what an interrupted copy leaves.
+ARCHIVES = (".whl", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz", ".xz", ".txz", ".egg", ".partial")
+
+# Runs in the interpreter that is asked about. Paths travel as hexadecimal bytes: the two may disagree on the encoding.
+PROBE = r"""
+import json, os, platform, re, struct, subprocess, sys, sysconfig
+
+def glibc():
+    try:
+        name = os.confstr("CS_GNU_LIBC_VERSION")
+    except (AttributeError, OSError, ValueError):
+        name = None
+    if not name:
+        try:
+            import ctypes
+            version = ctypes.CDLL(None).gnu_get_libc_version
+            version.restype = ctypes.c_char_p
+            name = version().decode("ascii")
+        except Exception:
+            return None
+    found = re.search(r"(\d+)\.(\d+)", name)
+    return [int(part) for part in found.groups()] if found else None
+
+def musl():
+    import glob
+    for loader in sorted(glob.glob("/lib/ld-musl-*.so.1")):
+        try:
+            said = subprocess.Popen([loader], stdout=subprocess.PIPE, stderr=subprocess.PIPE).communicate()[1]
+        except OSError:
+            continue
+        found = re.search(r"Version (\d+)\.(\d+)", said.decode("ascii", "replace"))
+        if found:
+            return [int(part) for part in found.groups()]
+    return None
+
+def missing():
+    for name in ("venv", "zlib", "hashlib", "ctypes", "email", "html.parser", "xml.etree", "logging", "unicodedata"):
+        try:
+            __import__(name)
+        except ImportError:
+            yield name
+
+def base():
+    # A virtual environment made from another one should not depend on it: the interpreter under both.
+    if sys.prefix == getattr(sys, "base_prefix", sys.prefix):
+        return sys.executable
+    found = getattr(sys, "_base_executable", None)
+    if found and found != sys.executable and os.path.exists(found):
+        return found
+    if os.name != "nt":
+        found = os.path.join(sys.base_prefix, "bin", "python%d.%d" % sys.version_info[:2])
+        if os.path.exists(found):
+            return found
+    return sys.executable
+
+linux = sys.platform.startswith("linux")
+libc = glibc() if linux else None
+# On Windows the process's own architecture, which platform.machine() does not tell under emulation.
+machine = sysconfig.get_platform().split("-")[-1] if os.name == "nt" else platform.machine()
+paths = sysconfig.get_paths()
+print("WHEELHOUSE" + json.dumps({
+    "version": list(sys.version_info[:3]),
+    "implementation": sys.implementation.name,
+    "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    "os": {"win32": "windows", "darwin": "macos"}.get(sys.platform, "linux" if linux else sys.platform),
+    "machine": machine.lower(),
+    "bits": struct.calcsize("P") * 8,
+    "glibc": libc,
+    "musl": musl() if linux and libc is None else None,
+    "macos": [int(part) for part in platform.mac_ver()[0].split(".")[:2] if part] if sys.platform == "darwin" else None,
+    "missing": list(missing()),
+    "executable": os.fsencode(sys.executable).hex(),
+    "base": os.fsencode(base()).hex(),
+    "site": [os.fsencode(paths[name]).hex() for name in ("purelib", "platlib")],
+}))
+"""
+
+
+class Interrupted(BaseException):
+    """A signal asked us to stop; its number."""
+
+
+class Unreadable(Exception):  # noqa: N818 - a finding that travels, as the ones that are returned
+    """MANIFEST.json or SHA256SUMS cannot be used; the finding."""
+
+    def __init__(self, finding):
+        Exception.__init__(self, finding)
+        self.finding = finding
+
+
+# -- talk ------------------------------------------------------------------------------------------
+
+
+def say(text=""):
+    """One line on stderr. Never fails, whatever the encoding, and a path is shown with the bytes that it has."""
+    try:
+        line = (text + "\n").encode(sys.getfilesystemencoding(), "surrogateescape")
+    except UnicodeError:
+        line = (text + "\n").encode("ascii", "backslashreplace")
+    try:
+        sys.stderr.flush()
+        sys.stderr.buffer.write(line.replace(b"\n", os.linesep.encode("ascii")))
+        sys.stderr.buffer.flush()
+    except (OSError, ValueError):
+        pass
+
+
+def tell(kind, finding):
+    """A finding, for a person: `kind` is error or warning."""
+    say("%s[%s]: %s" % (kind, finding.rule, finding.what))
+    if finding.why:
+        say("  why: %s" % finding.why)
+    for line in finding.hint.splitlines():
+        say("  hint: %s" % line)
+
+
+def amount(count):
+    """Bytes in decimal units, as disks and downloads are sold: `4.7 GB`."""
+    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return "%.1f %s" % (count / float(size), unit)
+    return "%d bytes" % count
+
+
+def dotted(version):
+    """(3, 10, 2) as `3.10.2`."""
+    return ".".join(str(part) for part in version)
+
+
+# -- what the bundle says --------------------------------------------------------------------------
+
+
+def read_manifest(folder):
+    """The one target of MANIFEST.json. Raises Unreadable."""
+    path = os.path.join(folder, "MANIFEST.json")
+    hint = "copy the whole folder of the bundle again"
+    try:
+        with open(path, encoding="utf-8") as file:
+            manifest = json.load(file)
+        targets = manifest["targets"]
+        target = targets[0]
+        for name in ("label", "os", "arch", "python", "installer", "requirements", "wheels", "projects"):
+            target[name]
+        for wheel in target["wheels"]:
+            wheel["path"], wheel["sha256"]
+    except FileNotFoundError:
+        raise Unreadable(Finding("missing-file", "`MANIFEST.json` is missing", "it says what the bundle holds", hint))
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        what = "`MANIFEST.json` cannot be read: %s" % (error,)
+        raise Unreadable(Finding("manifest", what, "it says what the bundle holds", hint))
+    if len(targets) != 1:
+        what = "`MANIFEST.json` is for %d targets, but this install.py knows how to install one" % len(targets)
+        raise Unreadable(Finding("manifest", what, "", "make a bundle for one target"))
+    return target
+
+
+def read_sums(folder):
+    """SHA256SUMS as {path: hexadecimal digest}. Raises Unreadable."""
+    hint = "copy the whole folder of the bundle again"
+    sums = {}
+    try:
+        with open(os.path.join(folder, "SHA256SUMS"), encoding="utf-8") as file:
+            for line in file.read().splitlines():
+                found = re.match(r"([0-9a-f]{64}) [ *](.+)\Z", line)
+                if not found:
+                    raise ValueError("the line `%s`" % line[:80])
+                sums[found.group(2)] = found.group(1)
+    except FileNotFoundError:
+        what = "`SHA256SUMS` is missing"
+        raise Unreadable(Finding("missing-file", what, "without it no byte of the bundle can be trusted", hint))
+    except (OSError, ValueError) as error:
+        raise Unreadable(Finding("manifest", "`SHA256SUMS` cannot be read: %s" % error, "", hint))
+    return sums
+
+
+def promises(target, sums):
+    """Every file that must be there, by path: what SHA256SUMS lists, with the sizes of MANIFEST.json if that is readable."""
+    sizes = {wheel["path"]: wheel.get("size") for wheel in target["wheels"]} if target else {}
+    return [Promise(path, sums[path], sizes.get(path)) for path in sorted(sums)]
+
+
+def judge_contents(target, sums, requirements):
+    """Do MANIFEST.json, SHA256SUMS and requirements.txt speak of the same wheels? `requirements` is the file's text."""
+    hint = "copy the whole folder of the bundle again; if it stays, build it again"
+    findings = []
+    for wheel in target["wheels"]:
+        path = wheel["path"]
+        if re.match(r"[/\\]|.*(^|[/\\])\.\.([/\\]|$)|[A-Za-z]:", path):
+            what = "`MANIFEST.json` names `%s`, which is outside the bundle" % path
+            findings.append(Finding("manifest", what, "", hint))
+        elif path not in sums:
+            findings.append(Finding("manifest", "`SHA256SUMS` does not list `%s`" % path, "", hint))
+        elif sums[path] != wheel["sha256"]:
+            what = "`MANIFEST.json` and `SHA256SUMS` give `%s` two different digests" % path
+            findings.append(Finding("digest", what, "one of the two was changed after the bundle was made", hint))
+    if target["installer"] not in [wheel["path"] for wheel in target["wheels"]]:
+        what = "`MANIFEST.json` names the pip `%s`, but not among the wheels" % target["installer"]
+        findings.append(Finding("manifest", what, "", hint))
+    for path in ("MANIFEST.json", target["requirements"]):
+        if path not in sums:
+            findings.append(Finding("manifest", "`SHA256SUMS` does not list `%s`" % path, "", hint))
+    if requirements is not None:
+        asked = set(re.findall(r"--hash=sha256:([0-9a-f]{64})", requirements))
+        named = {wheel["sha256"]: wheel["path"] for wheel in target["wheels"]}
+        unknown = len(asked - set(named))
+        forgotten = sorted(named[digest] for digest in set(named) - asked if named[digest] != target["installer"])
+        if unknown or forgotten:
+            parts = ["does not ask for `%s`" % path for path in forgotten]
+            if unknown:
+                parts.append("asks for %d wheels that `MANIFEST.json` does not name" % unknown)
+            what = "`%s` %s" % (target["requirements"], " and ".join(parts))
+            findings.append(Finding("digest", what, "one of the two was changed after the bundle was made", hint))
+    return findings
+
+
+def check_files(folder, promised):
+    """Hash every promised file; the findings on those that are missing, cut off or other bytes."""
+    hint = "copy it again from where the bundle was made, and compare with `sha256sum -c SHA256SUMS`"
+    total = sum(promise.size or 0 for promise in promised)
+    show = sys.stderr.isatty() and total > 10**8
+    findings, done, shown = [], 0, 0
+    for promise in promised:
+        path = os.path.join(folder, *promise.path.split("/"))
+        try:
+            size = os.stat(path).st_size
+            if promise.size is not None and size != promise.size:
+                what = "`%s` has %d bytes, but %d were promised" % (promise.path, size, promise.size)
+                findings.append(Finding("digest", what, "it was cut off or changed on its way", hint))
+                continue
+            sha256 = hashlib.sha256()
+            with open(path, "rb") as file:
+                while True:
+                    chunk = file.read(1 << 20)
+                    if not chunk:
+                        break
+                    sha256.update(chunk)
+                    done += len(chunk)
+                    if show and done - shown > 5 * 10**7:
+                        shown = done
+                        sys.stderr.write("\rchecking digests: %s of %s " % (amount(done), amount(total)))
+                        sys.stderr.flush()
+        except (FileNotFoundError, NotADirectoryError):
+            findings.append(Finding("missing-file", "`%s` is missing" % promise.path, "", hint))
+        except OSError as error:
+            what = "`%s` cannot be read: %s" % (promise.path, error.strerror or error)
+            findings.append(Finding("missing-file", what, "", hint))
+        else:
+            if sha256.hexdigest() != promise.sha256:
+                found = (promise.path, sha256.hexdigest(), promise.sha256)
+                what = "`%s` is sha256:%s, but sha256:%s was promised" % found
+                findings.append(Finding("digest", what, "it was damaged or changed on its way", hint))
+    if show:
+        sys.stderr.write("\r%60s\r" % "")
+    return findings
+
+
+def check_foreign(folder, target):
+    """What lies in the folder of the wheels and is not of this bundle."""
+    wheels = {wheel["path"] for wheel in target["wheels"]}
+    inner = "wheels" if any(path.startswith("wheels/") for path in wheels) else ""
+    findings = []
+    try:
+        names = sorted(os.listdir(os.path.join(folder, inner) if inner else folder))
+    except OSError:
+        return []  # each wheel is told as missing
+    for name in names:
+        path = inner + "/" + name if inner else name
+        if path in wheels or DROPPINGS.match(name) or not (inner or name.lower().endswith(ARCHIVES)):
+            continue
+        what = "`%s` is not of this bundle" % path
+        why = "a wheel folder holds what the lock names and nothing else"
+        findings.append(Finding("foreign-file", what, why, "move it out of the folder"))
+    return findings
+
+
+# -- which Python ----------------------------------------------------------------------------------
+
+
+def utf8_locale():
+    """A locale in which every Python can name every path, where the present one is C or not UTF-8; else None.
+
+    Under LC_ALL=C Python 3.6 takes ASCII, and 3.7 misreads its own path: pip then fails in a Korean folder.
+    """
+    before = locale.setlocale(locale.LC_CTYPE)
+    encoding = sys.getfilesystemencoding().lower().replace("-", "")
+    if os.name == "nt" or (before not in ("C", "POSIX") and encoding == "utf8"):
+        return None
+    for name in ("C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8"):
+        try:
+            locale.setlocale(locale.LC_CTYPE, name)
+        except locale.Error:
+            continue
+        locale.setlocale(locale.LC_CTYPE, before)
+        return name
+    return None
+
+
+def environment(home):
+    """The environment of every process that we start: no setting of pip, Python or a proxy.
+
+    PIP_CONFIG_FILE=os.devnull makes pip read no configuration file at all; `--isolated` alone still reads the machine's
+    and the virtual environment's. `home` stands in where there is no HOME: pip on Python 3.6 fails for a user who has
+    none.
+    """
+    ours = {}
+    for name, value in os.environ.items():
+        upper = name.upper()
+        if upper.startswith(("PIP_", "PYTHON", "_PYTHON")) or upper.endswith("_PROXY") or upper in (
+            "__PYVENV_LAUNCHER__", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "DESTDIR",
+        ):  # fmt: skip
+            continue
+        ours[name] = value
+    ours["PIP_CONFIG_FILE"] = os.devnull
+    if os.name != "nt" and not ours.get("HOME"):
+        ours["HOME"] = home
+    if utf8_locale():
+        ours["LC_ALL"] = utf8_locale()
+    try:
+        ours["TMPDIR"] = tempfile.gettempdir()  # what we checked is what pip uses
+    except OSError:
+        pass
+    return ours
+
+
+def start(command, home, seconds=None, output=None):
+    """Run a command to its end; (exit status, its stdout, its stderr). Raises OSError, subprocess.TimeoutExpired.
+
+    `output`: subprocess.PIPE to get what it prints; else both go to our stderr. A signal to us ends the child first.
+    """
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output if output is not None else sys.stderr.fileno(),
+        stderr=output,
+        env=environment(home),
+        cwd=home,
+    )
+    try:
+        stdout, stderr = process.communicate(timeout=seconds)
+    except BaseException:
+        process.terminate()
+        try:
+            process.communicate(timeout=5)
+        except BaseException:
+            process.kill()
+            process.communicate()
+        raise
+    return process.returncode, (stdout or b"").decode("utf-8", "replace"), (stderr or b"").decode("utf-8", "replace")
+
+
+def probe(command):
+    """What an interpreter says of itself, or None where it is none (or older than 3.4, or does not run)."""
+    try:
+        status, stdout, _ = start(command + ["-I", "-c", PROBE], ROOT, PROBE_SECONDS, subprocess.PIPE)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+    said = [line for line in stdout.splitlines() if line.startswith("WHEELHOUSE{")]
+    if status != 0 or not said:
+        return None
+    try:
+        facts = json.loads(said[-1][len("WHEELHOUSE") :])
+        for name in ("executable", "base"):
+            facts[name] = os.fsdecode(bytes.fromhex(facts[name]))
+        facts["site"] = [os.fsdecode(bytes.fromhex(path)) for path in facts["site"]]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return facts
+
+
+def probe_base(command):
+    """The same of the interpreter under a virtual environment: a new one must not depend on another one's folder."""
+    facts = probe(command)
+    if facts is not None and facts["base"] != facts["executable"]:
+        return probe([facts["base"]]) or facts
+    return facts
+
+
+def judge_python(facts, target):
+    """Findings on an interpreter (what `probe` gives) for a target of MANIFEST.json; a pure function."""
+    findings = []
+    python = "`%s`" % facts["executable"]
+    arch = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}.get(facts["machine"], facts["machine"])
+    if (facts["os"], arch) != (target["os"], target["arch"]) or facts["bits"] != 64:
+        what = "%s runs on %s %s (%d bit), but the wheels are for %s %s" % (
+            python, facts["os"], arch, facts["bits"], target["os"], target["arch"],
+        )  # fmt: skip
+        hint = "install on a fitting machine, or lock for this one"
+        if (facts["os"], arch) == (target["os"], target["arch"]):
+            hint = "use a 64-bit Python: --python PYTHON"
+        findings.append(Finding("machine", what, "compiled code runs on one kind of machine only", hint))
+    if facts["implementation"] != "cpython":
+        what = "%s is %s, but the wheels are for CPython" % (python, facts["implementation"])
+        why = "compiled extension modules fit one implementation only"
+        findings.append(Finding("implementation", what, why, "name a CPython: --python PYTHON"))
+    version, wanted = tuple(facts["version"]), target["python"]
+    if dotted(version[:2]) != wanted:
+        what = "%s is Python %s, but the wheels are for Python %s" % (python, dotted(version), wanted)
+        why = "a compiled wheel fits one minor version of Python only"
+        hint = "install Python %s, or name one: --python /path/to/python%s" % (wanted, wanted)
+        findings.append(Finding("python-version", what, why, hint))
+    else:
+        admitted = target.get("python-patches") or [[0, None]]
+        if not any(first <= version[2] and (last is None or version[2] <= last) for first, last in admitted):
+            what = "%s is Python %s, but the wheels need %s" % (python, dotted(version), target["requires-python"])
+            why = "a project of the lock does not support this patch level"
+            findings.append(Finding("requires-python", what, why, "use another patch level: --python PYTHON"))
+    if facts["free_threaded"] != bool(target.get("free-threaded")):
+        built, fitting = ("a free-threaded", "ordinary") if facts["free_threaded"] else ("an ordinary", "free-threaded")
+        what = "%s is %s build, but the wheels are for the %s one" % (python, built, fitting)
+        why = "the two have different binary interfaces"
+        findings.append(Finding("abi", what, why, "name the other: --python PYTHON"))
+    findings += judge_system(facts, target)
+    if facts["missing"]:
+        what = "%s lacks the standard library's %s" % (python, ", ".join("`%s`" % name for name in facts["missing"]))
+        hint = "install the whole of Python (Debian, Ubuntu: python%s-venv), or name another: --python PYTHON" % wanted
+        findings.append(Finding("python-modules", what, "the virtual environment and pip need it", hint))
+    return findings
+
+
+def judge_system(facts, target):
+    """Findings on the C library or the macOS version; none where the operating system is another altogether."""
+    libc = target.get("libc")
+    if facts["os"] != target["os"]:
+        return []
+    if libc and target["os"] == "linux":
+        name, needed = libc["name"], tuple(libc["version"])
+        here = tuple(facts[name] or ())
+        if not here:
+            other = "musl" if name == "glibc" else "glibc"
+            seen = "%s %s" % (other, dotted(facts[other])) if facts[other] else "another C library"
+            what = "this system has %s, but the wheels are for %s %s" % (seen, name, dotted(needed))
+            why = "compiled code is bound to its C library"
+            return [Finding("glibc", what, why, "lock for this system's C library")]
+        if here < needed:
+            what = "this system has %s %s, but the wheels need %s %s or newer" % (
+                name,
+                dotted(here),
+                name,
+                dotted(needed),
+            )
+            hint = "lock again for this machine: --target ...-%s%s" % (name, dotted(here))
+            return [Finding("glibc", what, "the loader refuses libraries that were built for a newer one", hint)]
+    if target.get("macos") and facts["macos"] and tuple(facts["macos"]) != (10, 16):
+        # 10.16 is what macOS 11 and later tell an old interpreter
+        if tuple(facts["macos"]) < tuple(target["macos"]):
+            here, needed = dotted(facts["macos"]), dotted(target["macos"])
+            what = "this is macOS %s, but the wheels need %s or newer" % (here, needed)
+            hint = "lock again for this machine: --target ...-macos%d" % facts["macos"][0]
+            return [Finding("macos-version", what, "", hint)]
+    return []
+
+
+def candidates(target):
+    """Commands that may be a fitting Python, likeliest first: the one that runs us, PATH, the usual places."""
+    version = target["python"]
+    exact = ["python" + version + "t", "python" + version] if target.get("free-threaded") else ["python" + version]
+    yield [sys.executable]
+    for name in exact + ["python3", "python"]:
+        for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+            path = shutil.which(name, path=folder) if folder else None
+            if path:
+                yield [os.path.abspath(path)]
+    if os.name == "nt":
+        yield ["py", "-" + version]
+        return
+    home = os.environ.get("HOME") or "/nonexistent"
+    folders = ["/usr/bin", "/usr/local/bin", "/opt/*/bin", "/opt/*/*/bin", "/opt/*/envs/*/bin"]
+    folders += ["/opt/rh/*/root/usr/bin", "/opt/homebrew/bin", "/Library/Frameworks/Python.framework/Versions/*/bin"]
+    own = [".local/bin", ".local/share/uv/python/*/bin", ".pyenv/versions/*/bin"]
+    own += [kind + "/" + inner for kind in ("*conda3", "*forge3", "*mamba") for inner in ("bin", "envs/*/bin")]
+    folders += [os.path.join(glob.escape(home), place) for place in own]
+    for folder in folders:
+        for name in exact:
+            for path in sorted(glob.glob(os.path.join(folder, name)), reverse=True):
+                yield [path]
+
+
+def search(target):
+    """(facts, findings) of the first interpreter that fits; else of the nearest, and all that were seen are named."""
+    asked, seen, nearest = set(), {}, None
+    for command in candidates(target):
+        if tuple(command) in asked or not command[0]:
+            continue
+        asked.add(tuple(command))
+        facts = probe_base(command)
+        if facts is None or facts["executable"] in seen:
+            continue
+        findings = judge_python(facts, target)
+        if not findings:
+            return facts, []
+        seen[facts["executable"]] = dotted(facts["version"])
+        wrong_version = any(finding.rule == "python-version" for finding in findings)
+        if nearest is None or (wrong_version, len(findings)) < nearest[0]:
+            nearest = ((wrong_version, len(findings)), facts, findings)
+    if nearest is None:
+        what = "no Python runs here, not even `%s`" % sys.executable
+        return None, [Finding("python", what, "", "name one: --python PYTHON")]
+    _, facts, findings = nearest
+    for place, finding in enumerate(findings):
+        if finding.rule == "python-version":
+            listed = ", ".join("`%s` (%s)" % item for item in sorted(seen.items()))
+            what = "no Python %s was found; looked at %s" % (target["python"], listed)
+            findings[place] = finding._replace(what=what)
+    return facts, findings
+
+
+def named_python(name):
+    """`--python`: a path, a command on PATH, or a version such as 3.10; the command, or None where there is none."""
+    if re.match(r"\d+(\.\d+)*t?\Z", name):
+        name = "python" + name
+    name = os.path.expanduser(name)
+    if os.sep in name or (os.altsep and os.altsep in name):
+        return [os.path.abspath(name)] if os.path.isfile(name) else None
+    found = shutil.which(name)
+    return [os.path.abspath(found)] if found else None
+
+
+def choose_python(options, target, venv):
+    """(facts or None, findings): the existing virtual environment's own Python, else --python, else by `search`."""
+    named = None
+    if options.python is not None:
+        command = named_python(options.python)
+        named = probe_base(command) if command else None
+        if named is None:
+            what = "`%s` is no Python 3 that runs" % options.python if command else "there is no `%s`" % options.python
+            return None, [Finding("python", what, "--python names it", "leave --python out, or name another")]
+    if not is_venv(venv):
+        return (named, judge_python(named, target)) if named else search(target)
+    facts = probe([venv_python(venv)])
+    if facts is None:
+        what = "`%s` is a virtual environment whose Python does not run" % venv
+        return None, [Finding("venv", what, "it is never replaced", "remove it, or take another folder: --venv DIR")]
+    findings = judge_python(facts, target)
+    findings = [finding for finding in findings if finding.rule != "python-modules" or "zlib" in facts["missing"]]
+    if named and named["version"][:2] != facts["version"][:2]:
+        what = "`%s` is there already with Python %s, but --python names Python %s" % (
+            venv, dotted(facts["version"]), dotted(named["version"]),
+        )  # fmt: skip
+        hint = "leave --python out, or take another folder: --venv DIR"
+        findings.append(Finding("venv", what, "an existing virtual environment is never replaced", hint))
+    elif any(finding.rule == "python-version" for finding in findings):
+        hint = "take another folder: --venv DIR"
+        findings = [f._replace(hint=hint) if f.rule == "python-version" else f for f in findings]
+    return facts, findings
+
+
+# -- where -----------------------------------------------------------------------------------------
+
+
+def is_venv(path):
+    """Is there a virtual environment already?"""
+    return os.path.isfile(os.path.join(path, "pyvenv.cfg"))
+
+
+def venv_python(path):
+    """Where a virtual environment's Python is."""
+    if os.name == "nt":
+        return os.path.join(path, "Scripts", "python.exe")
+    return os.path.join(path, "bin", "python")
+
+
+def existing_parent(path):
+    """The nearest folder that exists: its file system will hold `path`."""
+    while not os.path.lexists(path) and os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+    return path
+
+
+def check_venv(venv, chosen):
+    """Findings on the folder of the virtual environment; `chosen`: a person named it with --venv."""
+    hint = "take another folder: --venv DIR" if chosen else "change to a folder of yours, or name one: --venv DIR"
+    never = "nothing that is there already is replaced"
+    if os.pathsep in venv:
+        what = "`%s` holds a `%s`" % (venv, os.pathsep)
+        return [Finding("venv", what, "a virtual environment is put on PATH, where that separates folders", hint)]
+    findings = []
+    parent = existing_parent(venv)
+    if parent == venv and not os.path.isdir(venv):
+        return [Finding("venv", "`%s` is there already and is no folder" % venv, never, hint)]
+    if not os.path.isdir(parent):
+        return [Finding("venv", "`%s` cannot be made: `%s` is no folder" % (venv, parent), "", hint)]
+    try:
+        if parent == venv and not is_venv(venv) and os.listdir(venv):
+            return [Finding("venv", "`%s` is not empty and is no virtual environment" % venv, never, hint)]
+    except OSError as error:
+        return [Finding("venv", "`%s` cannot be read: %s" % (venv, error.strerror or error), "", hint)]
+    if not os.access(parent, os.W_OK | os.X_OK):
+        what = "`%s` is not writable" % parent
+        if parent != venv:
+            what = "`%s` cannot be made: `%s` is not writable" % (venv, parent)
+        findings.append(Finding("venv", what, "", hint))
+    if hasattr(os, "statvfs") and os.statvfs(parent).f_flag & getattr(os, "ST_NOEXEC", 0):
+        what = "the file system of `%s` is mounted noexec" % venv
+        findings.append(Finding("noexec", what, "compiled modules there cannot be loaded", hint))
+    return findings
+
+
+def measure(folder, target, site):
+    """(bytes that the wheels take unpacked, longest path in one); those already in a `site` folder are left out.
+
+    Read from each wheel's own directory: whole blocks of 4 KiB per file, and for each `.py` as much again for its
+    `.pyc` (which pip writes, and which is about as large). A wheel that cannot be read counts as MANIFEST.json tells;
+    it has its own finding.
+    """
+    total, longest = 0, 0
+    for wheel in target["wheels"]:
+        if not wheel.get("install", True):
+            continue
+        try:
+            with zipfile.ZipFile(os.path.join(folder, *wheel["path"].split("/"))) as archive:
+                members = archive.infolist()
+        except (OSError, ValueError, zipfile.BadZipFile):
+            total += wheel.get("installed-size") or 2 * (wheel.get("size") or 0)
+            continue
+        info = [name for name in (member.filename.split("/")[0] for member in members) if name.endswith(".dist-info")]
+        if any(os.path.isfile(os.path.join(path, name, "RECORD")) for path in site for name in info[:1]):
+            continue
+        for member in members:
+            size = -(-member.file_size // BLOCK) * BLOCK
+            total += size * 2 if member.filename.endswith(".py") else size
+            longest = max(longest, len(member.filename))
+    return total, longest
+
+
+def judge_space(venv, needed, free):
+    """Finding on the free space for the virtual environment; both in bytes. Pure."""
+    if free >= needed:
+        return []
+    what = "installing needs %s in `%s`, but %s are free" % (amount(needed), venv, amount(free))
+    why = "wheels are packed; this is what they take unpacked, with bytecode"
+    return [Finding("space", what, why, "make room, or take a folder elsewhere: --venv DIR")]
+
+
+def judge_tmp(folder, free):
+    """Finding on the folder for temporary files; `free` in bytes. Pure."""
+    if free >= TMP_BYTES:
+        return []
+    what = "`%s` has %s free, but %s are needed" % (folder, amount(free), amount(TMP_BYTES))
+    hint = "make room, or take a folder elsewhere: TMPDIR=DIR sh install.sh"
+    return [Finding("tmp-space", what, "pip keeps temporary files there", hint)]
+
+
+def judge_long_path(venv, longest, allowed):
+    """Finding on Windows's limit of 259 characters a path, unless long paths are switched on. Pure."""
+    needed = len(venv) + len("\\Lib\\site-packages\\") + longest
+    if allowed or needed <= 259:
+        return []
+    what = "a file would get a path of %d characters under `%s`, but Windows allows 259" % (needed, venv)
+    hint = "take a short folder, such as --venv C:\\venv, or switch on LongPathsEnabled"
+    return [Finding("long-path", what, "", hint)]
+
+
+def long_paths_allowed():
+    """Has this Windows long paths switched on?"""
+    try:
+        import winreg
+
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\FileSystem") as key:
+            return winreg.QueryValueEx(key, "LongPathsEnabled")[0] == 1
+    except (ImportError, OSError):
+        return False
+
+
+def check_space(venv, folder, target, site):
+    """Findings on free space, TMPDIR and path lengths."""
+    findings = []
+    unpacked, longest = measure(folder, target, site)
+    parent = existing_parent(venv)
+    if os.path.isdir(parent):
+        needed = unpacked + (VENV_BYTES if unpacked else 0)
+        findings += judge_space(venv, needed, shutil.disk_usage(parent).free)
+    try:
+        tmp = tempfile.gettempdir()
+    except OSError:
+        what = "there is no folder for temporary files that can be written"
+        hint = "name one: TMPDIR=DIR sh install.sh"
+        findings.append(Finding("tmp-space", what, "pip keeps temporary files there", hint))
+    else:
+        findings += judge_tmp(tmp, shutil.disk_usage(tmp).free)
+    if os.name == "nt":
+        findings += judge_long_path(venv, longest, long_paths_allowed())
+    return findings
+
+
+def read_driver():
+    """This machine's NVIDIA driver, such as `535.104.05`, or None where there is none to be seen."""
+    pattern = r"\b\d{3,4}\.\d+(?:\.\d+)?\b"
+    try:
+        path = os.path.join(os.environ.get("WHEELHOUSE_PROC_ROOT", "/proc"), "driver", "nvidia", "version")
+        with open(path, encoding="ascii", errors="replace") as file:
+            found = re.search(pattern, file.readline())
+        if found:
+            return found.group(0)
+    except OSError:
+        pass
+    try:
+        command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        status, stdout, _ = start(command, ROOT, PROBE_SECONDS, subprocess.PIPE)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(pattern, stdout)
+    return found.group(0) if status == 0 and found else None
+
+
+def judge_driver(needed, here):
+    """(findings, warnings) on the NVIDIA driver: what the target names, what `read_driver` found. Pure."""
+    if needed is None:
+        return [], []
+    if here is None:
+        what = "this machine's NVIDIA driver cannot be seen, but the wheels were chosen for %s" % needed
+        why = "an older driver cannot run them on the GPU"
+        return [], [Finding("driver", what, why, "ask nvidia-smi on the machine")]
+    if [int(part) for part in here.split(".")] < [int(part) for part in needed.split(".")]:
+        what = "the NVIDIA driver is %s, but the wheels were chosen for %s or newer" % (here, needed)
+        hint = "update the driver, or lock again for this one: --target ...-driver%s" % here
+        return [Finding("driver", what, "an older driver cannot run them on the GPU", hint)], []
+    return [], []
+
+
+# -- install ---------------------------------------------------------------------------------------
+
+
+def pip(python, folder, target, home, arguments, output=None):
+    """Run the bundle's own pip, straight from its wheel, under an interpreter."""
+    wheel = os.path.join(folder, *target["installer"].split("/"))
+    command = [python, "-I", os.path.join(wheel, "pip"), "--isolated", "--disable-pip-version-check", "--no-input"]
+    return start(command + arguments, home, None, output)
+
+
+def make_venv(facts, venv):
+    """Make the virtual environment, without pip; True if that went well."""
+    say("making the virtual environment `%s` with Python %s" % (venv, dotted(facts["version"])))
+    parent = os.path.dirname(venv)
+    if not os.path.isdir(parent):
+        os.makedirs(parent)
+    status, _, _ = start([facts["executable"], "-I", "-m", "venv", "--without-pip", venv], parent)
+    return status == 0
+
+
+def install_wheels(python, folder, target, venv):
+    """Install everything that requirements.txt names; True if that went well."""
+    installed = os.path.join(folder, *target["requirements"].split("/"))
+    links = os.path.join(folder, *target["installer"].split("/")[:-1])
+    arguments = ["install", "--no-index", "--no-deps", "--require-hashes", "--no-cache-dir"]
+    arguments += ["--no-warn-script-location", "--find-links", links, "-r", installed]
+    status, _, _ = pip(python, folder, target, venv, arguments)
+    if status != 0:
+        say("error[pip]: pip could not install the wheels, exit status %d; it says why above" % status)
+    return status == 0
+
+
+def check_pip(python, folder, target, venv):
+    """What `pip check` complains about, one string each."""
+    status, stdout, stderr = pip(python, folder, target, venv, ["check"], subprocess.PIPE)
+    if status == 0:
+        return []
+    return [line for line in (stdout + stderr).splitlines() if line.strip()] or ["exit status %d" % status]
+
+
+def normalized(name):
+    """PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def module_names(paths):
+    """What to import of a distribution, from the paths of its RECORD; a pure function.
+
+    Top-level modules and packages; of a namespace package the nearest regular packages in it. Private names only if
+    there is nothing else, and never the folders that projects leave in by mistake (tests, docs ...).
+    """
+    modules, packages = set(), set()
+    for path in paths:
+        parts = path.replace("\\", "/").split("/")
+        name = parts[-1].split(".")[0]
+        importable = all(part.isidentifier() for part in parts[:-1] + [name])
+        if not importable or not parts[-1].endswith((".py", ".so", ".pyd")):
+            continue
+        if name == "__init__":
+            packages.add(tuple(parts[:-1]))
+        elif len(parts) == 1:
+            modules.add((name,))
+    roots = {name for name in packages if not any(name[:end] in packages for end in range(1, len(name)))}
+    names = sorted(".".join(name) for name in modules | roots if name)
+    left_in = ("test", "tests", "doc", "docs", "example", "examples", "benchmark", "benchmarks", "conftest", "setup")
+    public = [name for name in names if not name.startswith("_") and name.split(".")[0] not in left_in]
+    return public or [name for name in names if not name.startswith("__") and name.split(".")[0] not in left_in]
+
+
+def installed_paths(site, project):
+    """The paths in the RECORD of an installed project, or None where it is not installed."""
+    for folder in site:
+        for info in sorted(glob.glob(os.path.join(glob.escape(folder), "*.dist-info"))):
+            if normalized(os.path.basename(info)[: -len(".dist-info")].split("-")[0]) != normalized(project):
+                continue
+            try:
+                with open(os.path.join(info, "RECORD"), encoding="utf-8", newline="") as file:
+                    return [row[0] for row in csv.reader(file) if row]
+            except (OSError, ValueError, csv.Error):
+                return []
+    return None
+
+
+def check_imports(facts, target, venv):
+    """Import each top-level module of the projects asked for, each in its own process; what failed, one string each."""
+    seconds = float(os.environ.get("WHEELHOUSE_IMPORT_TIMEOUT") or IMPORT_SECONDS)
+    code = "import importlib, sys; importlib.import_module(sys.argv[1])"
+    failures = []
+    for project in target["projects"]:
+        paths = installed_paths(facts["site"], project)
+        if paths is None:
+            failures.append("%s: is not installed" % project)
+        for name in module_names(paths or []):
+            say("importing %s" % name)
+            try:
+                command = [venv_python(venv), "-I", "-c", code, name]
+                status, stdout, stderr = start(command, venv, seconds, subprocess.PIPE)
+            except subprocess.TimeoutExpired:
+                failures.append("import %s: no end after %g seconds" % (name, seconds))
+                continue
+            if status != 0:
+                last = ([line for line in (stderr or stdout).splitlines() if line.strip()] or [""])[-1]
+                ended = "ended by signal %d" % -status if status < 0 else "exit status %d" % status
+                failures.append("import %s: %s" % (name, last or ended))
+    return failures
+
+
+def remove(path, keep):
+    """Remove what we made, as far as it goes; with `keep` only what is in the folder. True if nothing is left."""
+    for name in os.listdir(path) if keep else []:
+        inner = os.path.join(path, name)
+        if os.path.isdir(inner) and not os.path.islink(inner):
+            shutil.rmtree(inner, ignore_errors=True)
+        else:
+            os.remove(inner)
+    if not keep:
+        shutil.rmtree(path, ignore_errors=True)
+    return not (os.listdir(path) if keep else os.path.lexists(path))
+
+
+def install(facts, folder, target, venv):
+    """Make or use the virtual environment, install, try it; the exit code. What we made is removed unless whole."""
+    new, keep, whole = not is_venv(venv), os.path.isdir(venv), False
+    made = venv  # the topmost folder that was not there before
+    while not os.path.lexists(os.path.dirname(made)):
+        made = os.path.dirname(made)
+    try:
+        if new and not make_venv(facts, venv):
+            say("error[venv]: the virtual environment could not be made; Python says why above")
+            return 1
+        inside = probe([venv_python(venv)])
+        if inside is None:
+            say("error[venv]: the Python of the new virtual environment does not run")
+            return 1
+        whole = install_wheels(venv_python(venv), folder, target, venv)
+        if not whole:
+            return 1
+    except OSError as error:
+        say("error[venv]: %s" % error)
+        return 1
+    finally:
+        if not whole:
+            ignore_signals()
+        if not whole and not new:
+            say("`%s` was there before and was not removed; it may hold a part of the wheels" % venv)
+        elif not whole and os.path.lexists(made):
+            if remove(made, keep):
+                say("`%s` was %s again, nothing is changed" % (made, "emptied" if keep else "removed"))
+            else:
+                say("  hint: remove what is left of `%s`" % made)
+    failures = ["pip check: " + line for line in check_pip(venv_python(venv), folder, target, venv)]
+    failures += check_imports(inside, target, venv)
+    sys.stdout.buffer.write(os.fsencode(venv_python(venv)) + b"\n")
+    sys.stdout.buffer.flush()
+    if not failures:
+        say("installed %s into `%s`" % (", ".join(target["projects"]), venv))
+        return 0
+    for failure in failures:
+        say("error[installed]: %s" % failure)
+    say("  hint: everything is installed in `%s` and stays there, but does not work as it should" % venv)
+    return 3
+
+
+# -- the program -----------------------------------------------------------------------------------
+
+
+def parse(argv):
+    """The command line as Options; exits with 2 on wrong usage."""
+    parser = argparse.ArgumentParser(
+        prog="install.sh",
+        description="Check this bundle and this machine, then install the wheels into a virtual environment. "
+        "No network is used.",
+        epilog="exit codes: 0 installed; 1 refused, nothing changed; 2 wrong usage; 3 installed, but an import or "
+        "`pip check` failed. Rules that can be accepted: " + ", ".join(ACCEPTABLE),
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--python", metavar="PYTHON", help="a path, a command or a version; default: one that fits is looked for")
+    add("--venv", metavar="DIR", help="made if it is not there; default: ./venv")
+    add("--check", action="store_true", help="only check, change nothing")
+    add("--accept", metavar="RULE", action="append", default=[], help="go on although this rule fails (repeatable)")
+    given = parser.parse_args(argv)
+    for rule in given.accept:
+        if rule in UNACCEPTABLE:
+            parser.error("`%s` can never be accepted" % rule)
+        if rule not in ACCEPTABLE:
+            parser.error("there is no rule `%s`; rules that can be accepted: %s" % (rule, ", ".join(ACCEPTABLE)))
+    for name in ("venv", "python"):
+        if getattr(given, name) == "":
+            parser.error("--%s needs a value" % name)
+    return Options(given.python, given.venv, given.check, frozenset(given.accept))
+
+
+def check(options, folder):
+    """Every check: (target or None, facts or None, venv, findings, warnings). Nothing is changed."""
+    findings, warnings, target, sums, facts, venv = [], [], None, None, None, None
+    try:
+        sums = read_sums(folder)
+    except Unreadable as error:
+        findings.append(error.finding)
+    try:
+        target = read_manifest(folder)
+    except Unreadable as error:
+        findings.append(error.finding)
+    if target is not None:
+        try:
+            venv = os.path.abspath(os.path.expanduser(options.venv or "venv"))
+        except OSError:
+            why = "the virtual environment would be made there"
+            findings.append(Finding("venv", "the current folder is gone", why, "change to another folder"))
+        else:
+            facts, judged = choose_python(options, target, venv)
+            findings += judged + check_venv(venv, options.venv is not None)
+            findings += check_space(venv, folder, target, facts["site"] if facts and is_venv(venv) else [])
+        failed, warnings = judge_driver(target.get("driver"), read_driver() if target.get("driver") else None)
+        findings += failed
+        if sums is not None:
+            try:
+                with open(os.path.join(folder, *target["requirements"].split("/")), encoding="utf-8") as file:
+                    requirements = file.read()
+            except (OSError, ValueError):
+                requirements = None  # told as missing or changed, by its digest
+            findings += judge_contents(target, sums, requirements)
+        findings += check_foreign(folder, target)
+    if sums is not None:
+        findings += check_files(folder, promises(target, sums))
+    return target, facts, venv, findings, warnings
+
+
+def run(argv):
+    """Check, report everything at once, install; the exit code."""
+    options = parse(argv)
+    target, facts, venv, findings, warnings = check(options, HERE)
+    failures = [finding for finding in findings if finding.rule not in options.accept]
+    for finding in warnings + [finding for finding in findings if finding.rule in options.accept]:
+        tell("warning", finding)
+    for finding in failures:
+        tell("error", finding)
+    if failures:
+        say()
+        say("refused: %d of the checks failed, nothing was changed" % len(failures))
+        offered = sorted({finding.rule for finding in failures if finding.rule in ACCEPTABLE})
+        if len(offered) == len({finding.rule for finding in failures}):
+            say("  hint: to go on all the same: " + " ".join("--accept " + rule for rule in offered))
+        return 1
+    if options.check:
+        projects = ", ".join(target["projects"])
+        say("all checks passed: %s (%s) can be installed into `%s`" % (projects, target["label"], venv))
+        return 0
+    return install(facts, HERE, target, venv)
+
+
+def handled_signals():
+    """The signals that ask us to stop, as far as this system has them; those that are ignored (nohup) stay ignored."""
+    numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
+    return [number for number in numbers if number is not None and signal.getsignal(number) is not signal.SIG_IGN]
+
+
+def ignore_signals():
+    """From here on nothing interrupts us: what was begun is being taken back."""
+    for number in handled_signals():
+        signal.signal(number, signal.SIG_IGN)
+
+
+def stop(number, frame):
+    """A signal handler: the first signal takes the installation back on the way out, further ones do not disturb it."""
+    ignore_signals()
+    raise Interrupted(number)
+
+
+def main(argv):
+    """The program; its exit code. Never a traceback."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")
+    for number in handled_signals():
+        signal.signal(number, stop)
+    try:
+        return run(argv)
+    except Interrupted as error:
+        say("interrupted by signal %d" % error.args[0])
+        return 128 + error.args[0]
+    except Exception as error:
+        line = traceback.extract_tb(sys.exc_info()[2])[-1].lineno
+        say("error[unexpected]: %s: %s (line %s of install.py)" % (type(error).__name__, error, line))
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
