@@ -1,0 +1,1 @@
+"""The only rooms that touch network, disk, clock and processes; nothing here decides."""

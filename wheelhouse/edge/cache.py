@@ -1,0 +1,160 @@
+"""What indexes said before, on disk: pages with their validators, core metadata for ever by the wheel's digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from wheelhouse.digests import Digest
+
+_MAX_AGE = re.compile(r"max-age=(\d{1,9})")
+_FORMAT = "1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CachedPage:
+    """An index's answer as it was: `url` after redirects; `body` None for "no such project"."""
+
+    url: str
+    content_type: str
+    body: bytes | None
+    etag: str | None
+    last_modified: str | None
+    expires: float  # seconds since the epoch
+
+    def is_fresh(self) -> bool:
+        """Whether the index said that it need not be asked again yet."""
+        return time.time() < self.expires
+
+    def conditions(self) -> dict[str, str]:
+        """Request headers that let the index answer "not modified" (RFC 9110, section 13.1)."""
+        conditions = {}
+        if self.etag is not None:
+            conditions["If-None-Match"] = self.etag
+        if self.last_modified is not None:
+            conditions["If-Modified-Since"] = self.last_modified
+        return conditions
+
+
+def lifetime(headers: Mapping[str, str]) -> float:
+    """How long, in seconds, an answer may be used unasked: `max-age` less `Age`; 0 with `no-cache` or `no-store`.
+
+    `no-store` pages are kept all the same, to be asked about every time: `--offline` must have something to stand on.
+    """
+    control = headers.get("cache-control", "").lower()
+    if "no-cache" in control or "no-store" in control:
+        return 0
+    match = _MAX_AGE.search(control)
+    age = headers.get("age", "")
+    return max(0, int(match[1]) - (int(age) if age.isdecimal() else 0)) if match else 0
+
+
+class Cache:
+    """A folder that may be deleted at any time. A damaged or foreign entry counts as absent.
+
+    With `root` None nothing is read or kept (`--no-cache`).
+    """
+
+    def __init__(self, root: Path | None) -> None:
+        self._root = root
+
+    def page(self, url: str) -> CachedPage | None:
+        """The last answer for a page's URL (which holds no credentials)."""
+        raw = self._read(self._page_path(url))
+        if raw is None:
+            return None
+        head, _, body = raw.partition(b"\n")
+        try:
+            fields = json.loads(head)
+            if fields.pop("format") != _FORMAT or fields.pop("asked") != url:
+                return None
+            present = fields.pop("present")
+            return CachedPage(body=body if present else None, **fields)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+    def keep_page(self, asked: str, page: CachedPage) -> None:
+        """Remember an answer; failing to is no error."""
+        head = {
+            "format": _FORMAT,
+            "asked": asked,
+            "present": page.body is not None,
+            "url": page.url,
+            "content_type": page.content_type,
+            "etag": page.etag,
+            "last_modified": page.last_modified,
+            "expires": page.expires,
+        }
+        self._write(self._page_path(asked), json.dumps(head).encode() + b"\n" + (page.body or b""))
+
+    def metadata(self, digest: Digest) -> bytes | None:
+        """METADATA of the wheel with that digest."""
+        raw = self._read(self._metadata_path(digest))
+        if raw is None:
+            return None
+        checksum, _, content = raw.partition(b"\n")
+        return content if checksum == hashlib.sha256(content).hexdigest().encode() else None
+
+    def keep_metadata(self, digest: Digest, content: bytes) -> None:
+        """Remember METADATA for ever: a wheel's digest decides it."""
+        self._write(self._metadata_path(digest), hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+
+    def size(self) -> tuple[int, int]:
+        """Number of entries and their bytes."""
+        count = size = 0
+        for path in self._entries():
+            with suppress(OSError):
+                size += path.stat().st_size
+                count += 1
+        return count, size
+
+    def clear(self) -> tuple[int, int]:
+        """Delete every entry; gives their number and bytes."""
+        count, size = self.size()
+        for path in self._entries():
+            path.unlink(missing_ok=True)
+        return count, size
+
+    def _entries(self) -> list[Path]:
+        if self._root is None:
+            return []
+        return [path for kind in ("pages", "metadata") for path in (self._root / kind).rglob("*") if path.is_file()]
+
+    def _page_path(self, url: str) -> Path | None:
+        key = hashlib.sha256(url.encode()).hexdigest()
+        return None if self._root is None else self._root / "pages" / key[:2] / key[2:]
+
+    def _metadata_path(self, digest: Digest) -> Path | None:
+        return None if self._root is None else self._root / "metadata" / digest.hex[:2] / digest.hex[2:]
+
+    @staticmethod
+    def _read(path: Path | None) -> bytes | None:
+        if path is None:
+            return None
+        try:
+            return path.read_bytes()
+        except OSError:
+            return None
+
+    @staticmethod
+    def _write(path: Path | None, content: bytes) -> None:
+        if path is None:
+            return
+        with suppress(OSError):  # a full or read-only disk makes us slower, not wrong
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(content)
+                Path(name).replace(path)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise

@@ -1,0 +1,38 @@
+"""The cache folder, shown and emptied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from wheelhouse.digests import Digest
+from wheelhouse.edge.cache import Cache
+from wheelhouse.edge.files import readable
+from wheelhouse.edge.locks import read
+from wheelhouse.edge.session import cache_folder
+from wheelhouse.edge.store import Store
+
+
+def info(cache_dir: Path | None) -> Iterator[str]:
+    """Where the cache is and what it holds, a line each."""
+    root = cache_folder(cache_dir)
+    count, size = Cache(root).size()
+    wheels = Store(root / "wheels").info()
+    yield f"folder: {root}"
+    yield f"wheels: {wheels.count} ({readable(wheels.size)})"
+    yield f"unfinished: {wheels.partials} ({readable(wheels.partial_size)})"
+    yield f"pages and metadata: {count} ({readable(size)})"
+
+
+def prune(cache_dir: Path | None, lock_dir: Path | None) -> Iterator[str]:
+    """Remove all but the wheels that the locks of `lock_dir` name (all of them where it is None); tells what went.
+
+    Raises `BadLock` and `Unreadable` before anything is removed: a lock that cannot be read may name wheels.
+    """
+    root = cache_folder(cache_dir)
+    paths = sorted(lock_dir.glob("pylock.*.toml")) if lock_dir is not None else []
+    keep: frozenset[Digest] = frozenset(wheel.digest for path in paths for wheel in read(path).wheels())
+    count, size = Cache(root).clear()
+    gone = Store(root / "wheels").prune(keep)
+    yield f"removed {gone.count} wheels ({readable(gone.size)}), {gone.partials} unfinished"
+    yield f"removed {count} pages and metadata files ({readable(size)})"

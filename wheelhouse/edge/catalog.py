@@ -1,0 +1,243 @@
+"""The resolver's catalog in life: it blocks on answers that were asked for ahead by threads.
+
+What is asked ahead is a guess (the newest fitting wheel of each project, its metadata, its dependencies); what the
+solver gets never depends on it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from wheelhouse.edge.http_errors import HttpError
+from wheelhouse.edge.index import Reader
+from wheelhouse.edge.workers import Dropped, Task, Workers
+from wheelhouse.errors import WheelhouseError
+from wheelhouse.events import Listener, Resolving, ignore
+from wheelhouse.indexes import Index, Indexes, Route
+from wheelhouse.metadata import BadMetadata, CoreMetadata
+from wheelhouse.resolve import refusals
+from wheelhouse.resolve.candidates import Candidate, Listed, Project
+from wheelhouse.resolve.catalog import Hint
+from wheelhouse.resolve.view import Want
+from wheelhouse.simple import Page
+from wheelhouse.target import Target
+
+
+class ChannelUnreachable(WheelhouseError):
+    """The target's PyTorch channel cannot be reached at all; PyPI may stand in for it."""
+
+    def __init__(self, index: Index, cause: HttpError) -> None:
+        super().__init__(index, cause)
+        self.index, self.cause, self.hint = index, cause, cause.hint
+
+    def __str__(self) -> str:
+        return str(self.cause)
+
+
+class Shared:
+    """What all targets of a run share: each page and each wheel's metadata is asked for once."""
+
+    def __init__(self, reader: Reader, workers: Workers, *, listen: Listener = ignore) -> None:
+        self.reader, self.workers = reader, workers
+        self._listen = listen
+        self._tasks: dict[object, Task[Any]] = {}
+        self._lock = threading.Lock()
+        self._pages = self._metadata = 0
+
+    def page(self, index: Index, name: NormalizedName) -> Task[Page | None]:
+        """The index's page for a project, being fetched."""
+
+        def work() -> Page | None:
+            page = self.reader.page(index, name)
+            self._pages += 1
+            self._listen(Resolving(self._pages, self._metadata))
+            return page
+
+        return self._once((index, name), work)
+
+    def metadata(self, candidate: Candidate) -> Task[CoreMetadata]:
+        """The candidate's core metadata, being fetched."""
+
+        def work() -> CoreMetadata:
+            found = self.reader.metadata(candidate)
+            self._metadata += 1
+            self._listen(Resolving(self._pages, self._metadata))
+            return found
+
+        return self._once(candidate.file, work)
+
+    def _once(self, key: object, work: Callable[[], Any]) -> Task[Any]:
+        with self._lock:
+            task = self._tasks.get(key)
+            if task is None:
+                task = self._tasks[key] = self.workers.submit(work)
+            return task
+
+    def after(self, task: Task[Any], follow: Callable[[], None]) -> None:
+        """Have `follow` run in the pool when the task is done."""
+
+        def submit() -> None:
+            with suppress(Dropped):
+                self.workers.submit(follow)
+
+        task.when_done(submit)
+
+    def wait(self, task: Task[Any]) -> Any:
+        """The task's answer, now: it overtakes what was only guessed to be needed."""
+        if not task.done:
+            self.workers.hurry(task)
+        return task.result()
+
+
+class LiveCatalog:
+    """The catalog of one target. The solver's thread asks; guesses run in the shared workers."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        indexes: Indexes,
+        target: Target,
+        *,
+        exclude_newer: datetime | None = None,
+        preferred: Mapping[NormalizedName, Version] | None = None,
+    ) -> None:
+        self._shared, self._indexes, self._target, self._exclude_newer = shared, indexes, target, exclude_newer
+        self._preferred = preferred or {}
+        self._projects: dict[NormalizedName, Project | None] = {}
+        self._guessed: set[tuple[object, ...]] = set()
+        self._lock = threading.Lock()
+
+    def project(self, name: NormalizedName) -> Project | None:
+        if name not in self._projects:
+            self._find(name, self._shared.wait)
+        return self._projects[name]
+
+    def _find(self, name: NormalizedName, wait: Callable[[Task[Any]], Any]) -> None:
+        """Puts a project together from its route's pages; a `wait` that gives up raises and leaves it for later."""
+        route = self._indexes.route(name)
+        files = None if route is None else self._files(route, name, wait)
+        project = None
+        if route is not None and files is not None:
+            standing_in = route.rule == "stand-in"
+            project = Project(name, files, self._target, exclude_newer=self._exclude_newer, standing_in=standing_in)
+        with self._lock:
+            self._projects.setdefault(name, project)
+
+    def _files(self, route: Route, name: NormalizedName, wait: Callable[[Task[Any]], Any]) -> Sequence[Listed] | None:
+        """The files that count, by the route's rule; None where every index that may answer lacks the project."""
+        if route.rule == "channel":
+            channel, *others = route.indexes
+            page = self._channel_page(channel, name, wait)
+            if page is not None:
+                return [Listed(file, channel) for file in page.files]
+            return self._first(others, name, wait, only_any=True)
+        if route.rule != "beside-default":
+            return self._first(route.indexes, name, wait)
+        *given, channel = route.indexes
+        files = self._first(given, name, wait)
+        page = self._channel_page(channel, name, wait)
+        if page is None:
+            return files
+        return self._beside(name, files or [], [Listed(file, channel) for file in page.files])
+
+    def _first(
+        self,
+        indexes: Sequence[Index],
+        name: NormalizedName,
+        wait: Callable[[Task[Any]], Any],
+        *,
+        only_any: bool = False,
+    ) -> list[Listed] | None:
+        """The files of the first index that lists the project; those behind it are not asked."""
+        for index in indexes:
+            page: Page | None = wait(self._shared.page(index, name))
+            if page is not None:
+                return [Listed(file, index, only_any) for file in page.files]
+        return None
+
+    def _channel_page(self, channel: Index, name: NormalizedName, wait: Callable[[Task[Any]], Any]) -> Page | None:
+        try:
+            page: Page | None = wait(self._shared.page(channel, name))
+            return page
+        except HttpError as error:
+            if error.unreachable:
+                raise ChannelUnreachable(channel, error) from error
+            raise
+
+    def _beside(self, name: NormalizedName, files: list[Listed], more: list[Listed]) -> list[Listed]:
+        """The first index's files, and the channel's for versions that the first does not list at all."""
+        known = set(Project(name, files, self._target).versions)
+        fresh = Project(name, more, self._target)
+        new = {file.file.url for version in fresh.versions if version not in known for file in fresh.listed(version)}
+        return [*files, *(each for each in more if each.file.url in new)]
+
+    def metadata(self, candidate: Candidate) -> CoreMetadata | refusals.BadMetadata:
+        try:
+            found: CoreMetadata = self._shared.wait(self._shared.metadata(candidate))
+            return found
+        except BadMetadata as error:
+            return refusals.BadMetadata(error.reason)
+
+    def expect_metadata(self, candidates: Sequence[Candidate]) -> None:
+        for candidate in candidates:
+            self._shared.metadata(candidate)
+
+    def expect(self, hints: Iterable[Hint]) -> None:
+        for hint in hints:
+            key = (hint.project, str(hint.specifier), hint.extras)
+            with self._lock:
+                if key in self._guessed:
+                    continue
+                self._guessed.add(key)
+            self._guess(hint)
+
+    def _guess(self, hint: Hint) -> None:
+        """One step of the guess: pages, then the best candidate's metadata, then its dependencies. Never waits."""
+
+        def again() -> None:
+            self._guess(hint)
+
+        waiting: list[Task[Any]] = []
+
+        def glance(task: Task[Any]) -> Any:
+            if not task.done:
+                waiting.append(task)
+                raise _NotYet
+            return task.result()
+
+        try:
+            if hint.project not in self._projects:
+                self._find(hint.project, glance)
+            project = self._projects[hint.project]
+            candidate = self._best(project, hint) if project is not None else None
+            if candidate is None:
+                return
+            metadata: CoreMetadata = glance(self._shared.metadata(candidate))
+            wants = [Want.of(each) for each in metadata.requires if self._target.admits(each.marker, hint.extras)]
+        except _NotYet:
+            self._shared.after(waiting[-1], again)
+            return
+        except (WheelhouseError, Dropped):
+            return  # told only if the solver asks for that very thing
+        self.expect(Hint(want.project, want.specifier, want.extras) for want in wants)
+
+    def _best(self, project: Project, hint: Hint) -> Candidate | None:
+        first = self._preferred.get(hint.project)
+        versions = project.versions if first is None else (first, *project.versions)
+        for version in versions:
+            if version in hint.specifier and (version != first or version in project.versions):
+                candidate = project.offer(version).candidate
+                if candidate is not None:
+                    return candidate
+        return None
+
+
+class _NotYet(Exception):
+    """A guess would have to wait, which a task never does."""

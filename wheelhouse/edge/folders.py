@@ -1,0 +1,134 @@
+"""Laying out files: a target's wheel folder, and a bundle. A folder is ours when it has our MANIFEST.json."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tarfile
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import resources
+from pathlib import Path
+
+from wheelhouse.edge import files
+from wheelhouse.edge.store import Store
+from wheelhouse.errors import WheelhouseError
+from wheelhouse.lock import LockedWheel
+from wheelhouse.metadata import unpacked_size
+from wheelhouse.outputs.bundle import Entry
+
+MANIFEST = "MANIFEST.json"
+
+
+class ForeignFolder(WheelhouseError):
+    """The folder to write holds files that wheelhouse did not put there."""
+
+    hint = "name another folder with `--output`, or empty this one"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"`{self.path}` exists and is no bundle of wheelhouse"
+
+
+def scripts() -> dict[str, bytes]:
+    """The offline side's programs, as they are copied into bundles."""
+    folder = resources.files("wheelhouse") / "offline"
+    return {name: (folder / name).read_bytes() for name in ("install.sh", "install.py")}
+
+
+def unpacked(store: Store, wheels: Sequence[LockedWheel]) -> dict[str, int]:
+    """The unpacked size in bytes of each stored wheel, by file name, from its central directory."""
+    sizes = {}
+    for wheel in wheels:
+        with suppress(WheelhouseError, OSError), store.path(wheel.digest).open("rb") as file:
+            sizes[wheel.filename] = unpacked_size(file, wheel.filename)
+    return sizes
+
+
+def update(entries: Sequence[Entry], folder: Path, store: Store) -> None:
+    """Make a wheel folder hold the entries; wheels that an earlier layout put there and this one lacks are removed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = {entry.path for entry in entries}
+        stale = [name for name in _laid_out(folder) if name not in names]
+        for path in (MANIFEST, "SHA256SUMS"):  # while it changes, the folder does not look complete
+            (folder / path).unlink(missing_ok=True)
+        for name in stale:
+            files.remove(folder / name)
+        for entry in sorted(entries, key=lambda each: each.path == MANIFEST):
+            _put(entry, folder, store)
+    except OSError as error:
+        raise files.CannotWrite(folder, (error.strerror or str(error)).lower()) from error
+
+
+def replace(entries: Sequence[Entry], folder: Path, store: Store) -> None:
+    """Build a bundle beside its place, then put it there in one step; an older bundle of ours makes room.
+
+    Raises `ForeignFolder` for a folder with other things in it.
+    """
+    if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ForeignFolder(folder)
+    fresh = files.beside(folder)
+    old = files.beside(folder)
+    try:
+        fresh.mkdir(parents=True)
+        for entry in entries:
+            _put(entry, fresh, store)
+        if folder.exists():
+            folder.rename(old)
+        fresh.rename(folder)
+    except OSError as error:
+        raise files.CannotWrite(folder, (error.strerror or str(error)).lower()) from error
+    finally:
+        for leftover in (fresh, old):
+            if leftover.exists():
+                shutil.rmtree(leftover, ignore_errors=True)
+
+
+def pack(entries: Sequence[Entry], path: Path, prefix: str, store: Store) -> None:
+    """The entries as an uncompressed tar (wheels are compressed), byte for byte the same for the same entries."""
+    temporary = files.beside(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as archive:
+            for entry in entries:
+                info = tarfile.TarInfo(f"{prefix}/{entry.path}")
+                info.mode = 0o755 if entry.executable else 0o644
+                if entry.wheel is not None:
+                    stored = store.path(entry.wheel.digest)
+                    info.size = stored.stat().st_size
+                    with stored.open("rb") as content:
+                        archive.addfile(info, content)
+                else:
+                    info.size = len(entry.content or b"")
+                    archive.addfile(info, io.BytesIO(entry.content or b""))
+        files.settle(temporary, path)
+    except OSError as error:
+        raise files.CannotWrite(path, (error.strerror or str(error)).lower()) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _put(entry: Entry, folder: Path, store: Store) -> None:
+    path = folder / entry.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if entry.wheel is not None:
+        files.wheel_filename(path.name)
+        store.place(entry.wheel.digest, path)
+        return
+    files.write_atomically(path, entry.content or b"")
+    path.chmod(0o755 if entry.executable else 0o644)
+
+
+def _laid_out(folder: Path) -> tuple[str, ...]:
+    """The wheels that the folder's own manifest names; nothing where it has none or a damaged one."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        paths = [str(wheel["path"]) for target in manifest["targets"] for wheel in target["wheels"]]
+        return tuple(path for path in paths if path == files.wheel_filename(path))
+    except (OSError, ValueError, KeyError, TypeError, WheelhouseError):
+        return ()

@@ -1,0 +1,176 @@
+"""`httpx` over `urllib3`: the fastest well-kept transport for threads (DESIGN: measured).
+
+Bodies pass through as they are on the wire; httpx alone decodes `Content-Encoding`. Every failure is translated once,
+here, into `wheelhouse.edge.http_errors`.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import httpx
+import urllib3
+from urllib3 import exceptions as u3
+
+from wheelhouse.edge.http_errors import BadUrl, CutOff, HttpError, ProxyRefused, Stalled, TlsFailed, Unreachable
+from wheelhouse.urls import redact, split_credentials
+
+CONNECTIONS = 64  # kept alive for each host; more than the threads that we ever run
+_E = TypeVar("_E", bound=BaseException)
+_CHUNK = 1 << 18  # bytes asked of the socket at once; what is there is taken, so nothing read is lost in a timeout
+
+
+class Urllib3Transport(httpx.BaseTransport):
+    """HTTP/1.1 with keep-alive, straight or through one proxy. One attempt, no redirects, no decoding.
+
+    `tls` is called once, for the first https question. Raises `HttpError` only.
+    """
+
+    def __init__(
+        self,
+        tls: Callable[[], ssl.SSLContext],
+        *,
+        connect_timeout: float,
+        read_timeout: float,
+        proxy: str | None = None,
+    ) -> None:
+        self._tls = tls
+        self._proxy = proxy
+        self._timeout = urllib3.Timeout(connect=connect_timeout, read=read_timeout)
+        self._lock = threading.Lock()
+        self._managers: dict[str, urllib3.PoolManager] = {}  # by scheme
+
+    def _manager(self, scheme: str) -> urllib3.PoolManager:
+        with self._lock:
+            if scheme not in self._managers:
+                self._managers[scheme] = self._new_manager(self._tls() if scheme == "https" else None)
+            return self._managers[scheme]
+
+    def _new_manager(self, context: ssl.SSLContext | None) -> urllib3.PoolManager:
+        if self._proxy is None:
+            return urllib3.PoolManager(32, maxsize=CONNECTIONS, timeout=self._timeout, ssl_context=context)
+        proxy, credentials = split_credentials(self._proxy)
+        return urllib3.ProxyManager(
+            proxy,
+            32,
+            maxsize=CONNECTIONS,
+            timeout=self._timeout,
+            ssl_context=context,
+            proxy_ssl_context=self._tls() if proxy.startswith("https:") else None,
+            proxy_headers=None if credentials is None else urllib3.make_headers(proxy_basic_auth=":".join(credentials)),
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        url = str(request.url)
+        with _translated(url, self._proxy):
+            answer = self._manager(request.url.scheme).urlopen(
+                request.method,
+                url,
+                headers=dict(request.headers),
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        if answer.status == 407 and self._proxy is not None:
+            answer.close()
+            raise ProxyRefused(url, self._proxy, "407 Proxy Authentication Required")
+        assert isinstance(answer, urllib3.HTTPResponse)
+        return httpx.Response(
+            answer.status, headers=list(answer.headers.items()), stream=_Body(answer, url, self._proxy)
+        )
+
+    def close(self) -> None:
+        with self._lock:
+            for manager in self._managers.values():
+                manager.clear()
+
+
+class _Body(httpx.SyncByteStream):
+    """The body as it comes; closing it early gives up its connection."""
+
+    def __init__(self, answer: urllib3.HTTPResponse, url: str, proxy: str | None) -> None:
+        self._answer, self._url, self._proxy = answer, url, proxy
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _translated(self._url, self._proxy):
+            while data := self._answer.read1(_CHUNK, decode_content=False):
+                yield data
+
+    def close(self) -> None:
+        self._answer.close()
+        self._answer.release_conn()
+
+
+@contextmanager
+def _translated(url: str, proxy: str | None) -> Iterator[None]:
+    """urllib3's failures as ours."""
+    try:
+        yield
+    except (u3.HTTPError, OSError, ValueError) as error:
+        raise _translation(error, url, proxy) from error
+
+
+def _translation(error: Exception, url: str, proxy: str | None) -> HttpError:
+    causes = tuple(_causes(error))
+    if isinstance(error, u3.ProxySchemeUnknown):
+        return ProxyRefused(url, proxy or "", "only http and https proxies are spoken to")
+    if tunnel := next((str(cause) for cause in causes if "Tunnel connection failed" in str(cause)), None):
+        return ProxyRefused(url, proxy or "", tunnel.rpartition("Tunnel connection failed: ")[2].rstrip("')\""))
+    if isinstance(error, u3.ProxyError):
+        if verification := _first(causes, ssl.SSLCertVerificationError):
+            return TlsFailed(proxy or url, _tls_reason(verification))
+        return ProxyRefused(url, proxy or "", _connect_reason(causes))
+    if isinstance(error, u3.ConnectTimeoutError):  # NewConnectionError is one too
+        return Unreachable(url, _connect_reason(causes))
+    if isinstance(error, u3.ReadTimeoutError):
+        return Stalled(url)
+    if broken := _first(causes, ssl.SSLError):
+        # An end in the middle of a handshake or record says nothing about trust
+        if isinstance(broken, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+            return CutOff(url)
+        return TlsFailed(url, _tls_reason(broken))
+    if isinstance(error, u3.SSLError):  # a certificate for another host, for example
+        return TlsFailed(url, str(error))
+    if isinstance(error, u3.LocationValueError):
+        return BadUrl(url)
+    return CutOff(url)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """`error` and all that stands behind it; urllib3 keeps causes in `args`, `__cause__` and `__context__`."""
+    seen: list[BaseException] = []
+    waiting = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if one is None or one in seen:
+            continue
+        seen.append(one)
+        yield one
+        waiting += [one.__cause__, one.__context__, *(each for each in one.args if isinstance(each, BaseException))]
+
+
+def _first(causes: tuple[BaseException, ...], kind: type[_E]) -> _E | None:
+    return next((cause for cause in causes if isinstance(cause, kind)), None)
+
+
+def _tls_reason(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message or "the certificate cannot be verified"
+    return (error.reason or str(error)).replace("_", " ").lower()
+
+
+def _connect_reason(causes: tuple[BaseException, ...]) -> str:
+    if any(isinstance(cause, u3.NameResolutionError | socket.gaierror) for cause in causes):
+        return "name resolution"
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return "connection refused"
+    if any(isinstance(cause, TimeoutError) for cause in causes):
+        return "connect timeout"
+    system = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
+    return "connect timeout" if system is None else redact(system.lower())

@@ -1,0 +1,136 @@
+"""Segments fetched ahead of where a file is being written, in a bounded number of buffers.
+
+The buffers are the memory bound of a whole fetch: whoever finds none free simply goes on without. They are made once
+and used again, because freed 8 MiB blocks do not always go back to the system.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import httpx
+
+from wheelhouse.edge.http import Http
+from wheelhouse.edge.http_errors import HttpError
+from wheelhouse.edge.workers import Task, Workers
+
+SEGMENT = 8 << 20  # bytes; DESIGN §7
+IN_FLIGHT = 4  # segments of one file, the one that is being appended included; DESIGN §7
+BUFFERS = 6  # segments in memory at once, over all files: 48 MiB, which keeps the whole program under 150 MB
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRange:
+    """What a 206 holds: bytes `first` to `last`, both included, of `total` (None: not told). RFC 9110, 14.4."""
+
+    first: int
+    last: int
+    total: int | None
+
+    @classmethod
+    def of(cls, answer: httpx.Response) -> ContentRange | None:
+        """The range of `answer`; None where it tells none that can be understood."""
+        if answer.status_code != 206:
+            return None
+        match = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", "").strip())
+        if match is None:
+            return None
+        return cls(int(match[1]), int(match[2]), None if match[3] == "*" else int(match[3]))
+
+
+class Ahead:
+    """One segment on its way: bytes `start` to `end` (not included) of the file."""
+
+    def __init__(self, start: int, end: int, buffer: bytearray) -> None:
+        self.start, self.end, self.buffer = start, end, buffer
+        self.wanted = True
+        self.over = False  # nobody writes into the buffer any more
+        self.task: Task[int]
+
+    def bytes(self) -> memoryview:
+        """What came of it, from `start` on and without a gap, perhaps nothing; waits until that is known."""
+        return memoryview(self.buffer)[: self.task.result()]
+
+
+class Window:
+    """The buffers of one fetch. `peak` is the largest number that was in use at one time."""
+
+    def __init__(self, http: Http, *, segment: int = SEGMENT, buffers: int = BUFFERS) -> None:
+        self.segment, self.peak = segment, 0
+        self._http, self._buffers = http, buffers
+        self._free: list[bytearray] = []
+        self._used = 0
+        self._lock = threading.Lock()
+        self._workers = Workers(buffers, "ahead")
+
+    def ahead(
+        self, url: str, headers: Mapping[str, str], start: int, end: int, *, total: int | None, validator: str | None
+    ) -> Ahead | None:
+        """Begin to fetch bytes `start` to `end` (not included); None when no buffer is free.
+
+        An answer that is not this very range of a file of `total` bytes with this `validator` counts as nothing.
+        """
+        with self._lock:
+            if self._used >= self._buffers:
+                return None
+            buffer = self._free.pop() if self._free else bytearray(self.segment)
+            self._used += 1
+            self.peak = max(self.peak, self._used)
+        segment = Ahead(start, end, buffer)
+        headers = {**headers, "Range": f"bytes={start}-{end - 1}"}
+        segment.task = self._workers.submit(self._fill, segment, url, headers, total, validator)
+        return segment
+
+    def release(self, segment: Ahead) -> None:
+        """The segment is not wanted any more; its buffer is free as soon as nobody writes into it."""
+        with self._lock:
+            if not segment.wanted:
+                return
+            segment.wanted = False
+            if segment.over:
+                self._put_back(segment)
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._workers.close()
+
+    def _fill(
+        self, segment: Ahead, url: str, headers: Mapping[str, str], total: int | None, validator: str | None
+    ) -> int:
+        filled = 0
+        try:
+            with self._http.stream(url, headers=headers) as answer:
+                told = ContentRange.of(answer)
+                if told is None or told.first != segment.start or (told.total is not None and told.total != total):
+                    return 0
+                if validator is not None and strong_validator(answer) not in (None, validator):
+                    return 0
+                for chunk in answer.iter_raw():
+                    piece = memoryview(chunk)[: segment.end - segment.start - filled]
+                    segment.buffer[filled : filled + len(piece)] = piece
+                    filled += len(piece)
+                    if filled == segment.end - segment.start or not segment.wanted:
+                        break
+        except HttpError:
+            pass  # whoever appends asks for the rest himself, and tells what goes wrong
+        finally:
+            with self._lock:
+                segment.over = True
+                if not segment.wanted:
+                    self._put_back(segment)
+        return filled
+
+    def _put_back(self, segment: Ahead) -> None:
+        self._used -= 1
+        self._free.append(segment.buffer)
+
+
+def strong_validator(answer: httpx.Response) -> str | None:
+    """The answer's strong ETag: a weak one says nothing about bytes (RFC 9110, 8.8.1 and 13.1.5)."""
+    told: str = answer.headers.get("etag", "")
+    return told if len(told) > 2 and told.startswith('"') and told.endswith('"') else None
