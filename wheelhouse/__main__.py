@@ -1,0 +1,5 @@
+"""`python -m wheelhouse` is `wheelhouse`."""
+
+from wheelhouse.cli import main
+
+main()

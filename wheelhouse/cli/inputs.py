@@ -1,0 +1,160 @@
+"""What was typed, put together with requirements files and pip's configuration: the wanted things, and how to reach them.
+
+The command line wins over requirements files, and these over pip's configuration and `PIP_*` variables.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from packaging.utils import canonicalize_name
+
+from wheelhouse.cli.options import moment
+from wheelhouse.edge import pip, requirement_files
+from wheelhouse.edge.session import Settings
+from wheelhouse.errors import UsageError
+from wheelhouse.events import Listener, Noted, Said
+from wheelhouse.indexes import Index
+from wheelhouse.locking import Wanted
+from wheelhouse.requirements import Root, requirement
+from wheelhouse.target import Target
+from wheelhouse.urls import origin, split_credentials
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that `lock` needs."""
+
+    wanted: Wanted
+    targets: tuple[Target, ...]
+    settings: Settings
+
+
+def targets_of(labels: Sequence[str]) -> tuple[Target, ...]:
+    """The targets that were named, each once. Raises `TargetError`."""
+    return tuple(dict.fromkeys(Target.parse(label) for label in labels))
+
+
+def settings_of(options: dict[str, Any], configuration: pip.PipConfiguration, credentials: dict[str, Any]) -> Settings:
+    """How to reach the world, from options and pip's configuration."""
+    cert = options.get("cert") or (Path(configuration.cert) if configuration.cert else None)
+    client_cert = options.get("client_cert") or (Path(configuration.client_cert) if configuration.client_cert else None)
+    for name, path in (("certificate file", cert), ("client certificate", client_cert)):
+        if path is not None and not path.exists():
+            raise UsageError(f"the {name} `{path}` does not exist", hint="correct `--cert`, or pip's `cert` setting")
+    return Settings(
+        cache_dir=options.get("cache_dir"),
+        cached=not options.get("no_cache", False),
+        offline=options.get("offline", False),
+        ca_file=cert,
+        client_cert=client_cert,
+        proxy=options.get("proxy") or configuration.proxy,
+        credentials=credentials,
+    )
+
+
+def network_settings(options: dict[str, Any], listen: Listener) -> Settings:
+    """How to reach the world, for commands that ask no index."""
+    return settings_of(options, _configuration(listen), {})
+
+
+def inputs_of(options: dict[str, Any], listen: Listener) -> Inputs:
+    """Everything that `lock` needs. Raises `UsageError`, `TargetError` and what requirements files raise."""
+    if not options["labels"]:
+        raise UsageError("no target is named", hint="say which machine it is for: `--target linux-x86_64-cu121-py310`")
+    targets = targets_of(options["labels"])
+    configuration = _configuration(listen)
+    files = [requirement_files.read(path) for path in options["requirement_files"]]
+    typed = [requirement(text) for text in options["requirement"]]
+    if not files and not typed:
+        path = requirement_files.default(Path())
+        listen(Said(f"reading `{path}`"))
+        files = [requirement_files.read(path)]
+    constraining = [requirement_files.read(path) for path in options["constraint_files"]]
+    told = [each.options for each in files]
+    credentials: dict[str, tuple[str, str]] = {}
+
+    def url(text: str) -> str:
+        plain, pair = _index_url(text)
+        if pair is not None:
+            credentials[origin(plain)] = pair
+        return plain
+
+    no_index = options["no_index"] or any(each.no_index for each in told) or configuration.no_index
+    named = options["index_url"] or next((each.index_url for each in reversed(told) if each.index_url), None)
+    default: Index | None = None
+    if named is not None or not no_index:
+        default = Index(url(named or configuration.index_url or pip.default_index_url()))
+    find_links = [*options["find_links"], *(link for each in told for link in each.find_links)]
+    wanted = Wanted(
+        roots=(*typed, *(root for file in files for root in file.roots)),
+        constraints=(*_constraints(constraining), *(root for file in files for root in file.constraints)),
+        default_index=default,
+        extra_indexes=tuple(
+            dict.fromkeys(
+                url(each)
+                for each in (*options["extra_index_urls"], *(each for file in told for each in file.extra_index_urls))
+            )
+        ),
+        find_links=tuple(dict.fromkeys(_find_links(link, url) for link in find_links)),
+        pytorch_url=url(options["pytorch_url"]),
+        torch_index=options["torch_index"],
+        ignored_indexes=configuration.ignored,
+        exclude_newer=moment(options["exclude_newer"]),
+        pre=options["pre"] or any(each.pre for each in told),
+        allow_older=frozenset(each if each == ":all:" else canonicalize_name(each) for each in options["allow_older"]),
+        upgrade=options["upgrade"],
+        upgrade_packages=frozenset(canonicalize_name(each) for each in options["upgrade_packages"]),
+    )
+    if configuration.ignored:
+        listen(Noted(f"not followed from pip's configuration: {' '.join(configuration.ignored)}"))
+    return Inputs(wanted, targets, settings_of(options, configuration, credentials))
+
+
+def _constraints(files: Sequence[Any]) -> tuple[Root, ...]:
+    roots = tuple(root for file in files for root in (*file.roots, *file.constraints))
+    for root in roots:
+        if root.requirement.extras:
+            raise UsageError(
+                f"line {root.line} of `{root.source}`: a constraint cannot have extras",
+                hint=f"write it without: `{root.requirement.name}{root.requirement.specifier}`",
+            )
+    return roots
+
+
+def _configuration(listen: Listener) -> pip.PipConfiguration:
+    configuration = pip.read(os.environ, pip.configuration_files())
+    for warning in configuration.warnings:
+        listen(warning)
+    return configuration
+
+
+def _index_url(text: str) -> tuple[str, tuple[str, str] | None]:
+    """An index's URL without credentials, and these. A folder becomes a `file:` URL."""
+    try:
+        scheme = urlsplit(text).scheme
+        if scheme in ("http", "https") and urlsplit(text).hostname:
+            return split_credentials(text)
+    except ValueError:
+        scheme = ""
+    if scheme == "file":
+        return text, None
+    if Path(text).is_dir():
+        return Path(text).absolute().as_uri(), None
+    raise UsageError(f"`{split_credentials(text)[0] if '@' not in text else text.rpartition('@')[2]}` is no index URL",
+                     hint="an index is `https://HOST/simple`, or a folder")  # fmt: skip
+
+
+def _find_links(text: str, url: Any) -> Index:
+    """A folder or page of links."""
+    if "://" in text:
+        return Index(url(text), find_links=True)
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise UsageError(f"the find-links folder `{text}` does not exist", hint="correct `--find-links`")
+    return Index(path.absolute().as_uri(), find_links=True)

@@ -1,0 +1,121 @@
+"""The options that commands share. Each may also be set by a variable: `--cache-dir` by `WHEELHOUSE_CACHE_DIR`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from wheelhouse.errors import UsageError
+from wheelhouse.indexes import PYTORCH_URL
+
+F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[F], F]
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(path_type=Path)
+
+
+def option(name: str, *more: str, **settings: Any) -> Callable[[F], F]:
+    """A click option that `WHEELHOUSE_<NAME>` sets too."""
+    variable = "WHEELHOUSE_" + name.lstrip("-").replace("-", "_").upper()
+    return click.option(name, *more, envvar=variable, **settings)
+
+
+def together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one, in the order in which `--help` lists them."""
+
+    def decorate(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+targets = option(
+    "--target",
+    "labels",
+    multiple=True,
+    metavar="LABEL",
+    help="The machine to lock for, such as `linux-x86_64-cu121-py310`. May be given several times.",
+)
+lock_dir = option(
+    "--lock-dir", type=FOLDER, default="lockfiles", show_default=True, help="The folder of the lock files."
+)
+wheel_dir = option(
+    "--wheel-dir", type=FOLDER, default="wheels", show_default=True, help="The folder of the wheel folders."
+)
+output = option("--output", type=FOLDER, default="bundles", show_default=True, help="The folder of the bundles.")
+tar = option("--tar", is_flag=True, help="Write each bundle as one tar file.")
+jobs = option(
+    "--jobs", type=click.IntRange(1, 64), default=8, show_default=True, help="How many files are fetched at a time."
+)
+
+general = together(
+    option("--cache-dir", type=FOLDER, help="The folder of pages, metadata and wheels that are kept between runs."),
+    option("--quiet", "-q", is_flag=True, help="Print warnings and errors only."),
+    option("--verbose", "-v", is_flag=True, help="Print details too."),
+    option("--no-color", is_flag=True, help="Print without colour; NO_COLOR does the same."),
+)
+network = together(
+    option("--cert", "cert", type=FILE, metavar="FILE", help="CA certificates to trust beside the system's."),
+    option("--client-cert", type=FILE, metavar="FILE", help="A client certificate with its private key."),
+    option("--proxy", metavar="URL", help="The proxy; else HTTPS_PROXY, HTTP_PROXY and NO_PROXY count."),
+)
+requirements = together(
+    click.argument("requirement", nargs=-1),
+    option("--requirement", "-r", "requirement_files", multiple=True, type=FILE, metavar="FILE",
+           help="A requirements file. May be given several times."),
+    option("--constraint", "-c", "constraint_files", multiple=True, type=FILE, metavar="FILE",
+           help="A constraints file. May be given several times."),
+)  # fmt: skip
+resolution = together(
+    option("--upgrade", "-U", is_flag=True, help="Forget the versions of an existing lock."),
+    option("--upgrade-package", "-P", "upgrade_packages", multiple=True, metavar="NAME",
+           help="Forget the version of this project in an existing lock. May be given several times."),
+    option("--exclude-newer", metavar="WHEN",
+           help="Leave out files uploaded after a day (`2024-03-31`, UTC) or a moment (`2024-03-31T12:00:00Z`)."),
+    option("--pre", is_flag=True, help="Take pre-releases too."),
+    option("--allow-older", multiple=True, metavar="NAME",
+           help="Accept an old release of this project where newer ones are source distributions only;"
+                " `:all:` for every project. May be given several times."),
+)  # fmt: skip
+indexes = together(
+    option("--index-url", "-i", metavar="URL", help="The default index, in place of the one that pip is configured for."),
+    option("--extra-index-url", "extra_index_urls", multiple=True, metavar="URL",
+           help="An index that is asked before the default one; the first that lists a project is the only one."),
+    option("--find-links", "-f", multiple=True, metavar="URL_OR_FOLDER",
+           help="A folder or page of wheels, asked before every index. May be given several times."),
+    option("--no-index", is_flag=True, help="Ask no default index."),
+    option("--pytorch-url", default=PYTORCH_URL, show_default=True, metavar="URL",
+           help="The base URL of PyTorch's channels, or of a mirror."),
+    option("--torch-index", type=click.Choice(["auto", "pytorch", "pypi"]), default="auto", show_default=True,
+           help="Where PyTorch's projects come from: `auto` lets the default index stand in for a channel that cannot"
+                " be reached, `pytorch` forbids it, `pypi` asks for it."),
+    option("--no-cache", is_flag=True, help="Neither read nor keep pages and metadata."),
+    option("--offline", is_flag=True, help="Ask no index: what earlier runs have seen must do."),
+)  # fmt: skip
+
+
+def moment(text: str | None) -> datetime | None:
+    """The first moment that is too new: a day counts whole, in UTC. Raises `UsageError`."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"`{text}` is no day or moment",
+            hint="write `--exclude-newer 2024-03-31` or `--exclude-newer 2024-03-31T12:00:00Z`",
+        ) from None
+    if len(text) <= len("2024-03-31"):
+        found += timedelta(days=1)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def paths(text: Sequence[str]) -> tuple[Path, ...]:
+    """Arguments as paths."""
+    return tuple(Path(each) for each in text)

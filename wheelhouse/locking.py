@@ -1,0 +1,251 @@
+"""One target's lock: which indexes answer, the resolution, PyPI in an unreachable channel's place, and the ways out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
+
+from wheelhouse.digests import Digest
+from wheelhouse.edge.catalog import ChannelUnreachable, LiveCatalog
+from wheelhouse.edge.index import shown
+from wheelhouse.edge.session import Session
+from wheelhouse.errors import WheelhouseError
+from wheelhouse.events import Said, Warned
+from wheelhouse.indexes import PYTORCH_URL, Index, Indexes, NoStandIn, TorchIndex, in_torch_family, without_channels
+from wheelhouse.lock import Lock
+from wheelhouse.lock.record import inputs_digest, record
+from wheelhouse.requirements import Root
+from wheelhouse.resolve.candidates import Candidate, Listed
+from wheelhouse.resolve.channels import channels_offering
+from wheelhouse.resolve.explain import Impossible
+from wheelhouse.resolve.refusals import TooNew
+from wheelhouse.resolve.resolution import Resolution, resolve
+from wheelhouse.resolve.view import View, Want
+from wheelhouse.target import Target
+
+PIP = canonicalize_name("pip")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is asked for, and by which rules. Index URLs hold no credentials."""
+
+    roots: tuple[Root, ...]
+    constraints: tuple[Root, ...] = ()
+    default_index: Index | None = None
+    extra_indexes: tuple[str, ...] = ()
+    find_links: tuple[Index, ...] = ()
+    pytorch_url: str = PYTORCH_URL
+    torch_index: TorchIndex = "auto"
+    ignored_indexes: tuple[str, ...] = ()  # options of pip's configuration that are not followed
+    exclude_newer: datetime | None = None
+    pre: bool = False
+    allow_older: frozenset[NormalizedName] = frozenset()
+    upgrade: bool = False
+    upgrade_packages: frozenset[NormalizedName] = frozenset()
+
+
+def lock_target(wanted: Wanted, target: Target, before: Lock | None, session: Session) -> Lock:
+    """The target's lock; `before` is the one that an earlier run wrote.
+
+    Raises `Impossible`, `OnlyOlder`, `NoStandIn`, and what indexes raise.
+    """
+    attempt = _Attempt(wanted, target, before, session)
+    stand_in: str | None = None
+    try:
+        resolution, installer = attempt.run(standing_in=wanted.torch_index == "pypi")
+    except ChannelUnreachable as error:
+        stand_in = target.accelerator or ""
+        _may_stand_in(wanted, target, error)
+        try:
+            resolution, installer = attempt.run(standing_in=True)
+        except Impossible as impossible:
+            reason = f"PyTorch's channel `{stand_in}` cannot be reached ({error}), so PyPI's own build was to stand in"
+            raise impossible.adding(reason, hint=error.hint) from None
+        _tell_stand_in(target, resolution, error, session)
+    if wanted.torch_index == "pypi":
+        stand_in = target.accelerator
+    digests, sizes = _complete(resolution, installer, session)
+    return record(
+        resolution,
+        target,
+        installer=installer,
+        inputs=inputs_digest(_facts(wanted, target)),
+        stand_in=stand_in,
+        digests=digests,
+        sizes=sizes,
+    )
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One target's resolution, with or without PyPI in the channel's place."""
+
+    wanted: Wanted
+    target: Target
+    before: Lock | None
+    session: Session
+    told: set[str] = field(default_factory=set)
+
+    def run(self, *, standing_in: bool) -> tuple[Resolution, Candidate]:
+        wanted, target = self.wanted, self.target
+        indexes = self._indexes(standing_in)
+        preferred = _preferred(wanted, self.before)
+        catalog = LiveCatalog(
+            self.session.shared, indexes, target, exclude_newer=wanted.exclude_newer, preferred=preferred
+        )
+        constraints: dict[NormalizedName, SpecifierSet] = {}
+        for each in wanted.constraints:
+            if target.admits(each.requirement.marker):
+                name = canonicalize_name(each.requirement.name)
+                constraints[name] = constraints.get(name, SpecifierSet()) & each.requirement.specifier
+        view = View(catalog, target, constraints=constraints, preferred=preferred, pre=wanted.pre)
+        roots = [Want.of(root.requirement) for root in wanted.roots if target.admits(root.requirement.marker)]
+        try:
+            resolution = resolve(view, roots, allow_older=wanted.allow_older)
+        except Impossible as error:
+            raise self._with_ways_out(error, indexes) from None
+        _tell_times(view, resolution, wanted, self.session)
+        return resolution, self._installer(catalog)
+
+    def _indexes(self, standing_in: bool) -> Indexes:
+        wanted, target = self.wanted, self.target
+        base = wanted.pytorch_url.rstrip("/")
+        extra, notes = without_channels(
+            wanted.extra_indexes, accelerator=target.accelerator, label=target.label, pytorch_url=base
+        )
+        for note in notes:
+            if note not in self.told:
+                self.told.add(note)
+                self.session.listen(Said(note))
+        channel = Index(f"{base}/{target.accelerator}") if target.accelerator is not None else None
+        return Indexes(
+            default=wanted.default_index,
+            extra=tuple(Index(url) for url in extra),
+            find_links=wanted.find_links,
+            channel=channel,
+            pytorch_url=base,
+            standing_in=standing_in,
+        )
+
+    def _installer(self, catalog: LiveCatalog) -> Candidate:
+        """The newest pip that runs on the target's Python, wheels alone; it need not be in the closure."""
+        preferred: dict[NormalizedName, Version] = {}
+        if self.before is not None and self.before.installer is not None and not self.wanted.upgrade:
+            preferred[PIP] = self.before.installer.version
+        found = next(View(catalog, self.target, preferred=preferred).matching(PIP, SpecifierSet()), None)
+        if found is None:
+            raise Impossible(
+                f"no index has a pip for `{self.target.label}`, and the offline side needs one",
+                (),
+                hint="give a folder with a pip wheel: `--find-links FOLDER`",
+            )
+        return found
+
+    def _with_ways_out(self, error: Impossible, indexes: Indexes) -> Impossible:
+        """Add what only the world can tell: the channels that have the version, the indexes that were ignored."""
+        for name, specifier in error.missing:
+            if in_torch_family(name) and not indexes.standing_in and indexes.channel is not None:
+                offering = self._channels(name, specifier, indexes)
+                if offering:
+                    names = ", ".join(f"`{channel}`" for channel in offering)
+                    label = self.target.label.replace(f"-{self.target.accelerator}-", f"-{offering[-1]}-")
+                    line = f"PyTorch's channel `{self.target.accelerator}` lacks it; these channels have it: {names}"
+                    return error.adding(line, hint=f"`--target {label}`")
+        if error.absent and self.wanted.ignored_indexes:
+            ignored = " ".join(self.wanted.ignored_indexes)
+            return error.adding("pip is configured here with indexes that wheelhouse does not follow", hint=ignored)
+        return error
+
+    def _channels(self, name: NormalizedName, specifier: SpecifierSet, indexes: Indexes) -> tuple[str, ...]:
+        try:
+            page = self.session.shared.wait(self.session.shared.page(indexes.all_channels, name))
+        except WheelhouseError:
+            return ()  # it would only have helped the message
+        files = () if page is None else page.files
+        return channels_offering(name, [Listed(file, indexes.all_channels) for file in files], specifier, self.target)
+
+
+def _preferred(wanted: Wanted, before: Lock | None) -> Mapping[NormalizedName, Version]:
+    if before is None or wanted.upgrade:
+        return {}
+    return {each.name: each.version for each in before.packages if each.name not in wanted.upgrade_packages}
+
+
+def _may_stand_in(wanted: Wanted, target: Target, error: ChannelUnreachable) -> None:
+    channel = target.accelerator or ""
+    if wanted.torch_index == "pytorch":
+        raise NoStandIn(channel, str(error), hint=f"{error.hint}\ndrop `--torch-index pytorch` to let PyPI stand in")
+    if channel == "cpu" and target.os == "linux":
+        raise NoStandIn(channel, str(error), hint=f"{error.hint}\nPyPI has no CPU build of torch for Linux")
+
+
+def _tell_stand_in(target: Target, resolution: Resolution, error: ChannelUnreachable, session: Session) -> None:
+    family = [str(pin.candidate) for pin in resolution.pins if in_torch_family(pin.candidate.project)]
+    if family:
+        session.listen(
+            Warned(
+                f"PyTorch's channel `{target.accelerator}` cannot be reached ({error}); PyPI stands in for it with"
+                f" {', '.join(family)}, whose metadata proves the same CUDA build",
+                hint="`--torch-index pytorch` forbids this",
+            )
+        )
+
+
+def _tell_times(view: View, resolution: Resolution, wanted: Wanted, session: Session) -> None:
+    """Once per index: files without an upload time are refused under `--exclude-newer`."""
+    if wanted.exclude_newer is None:
+        return
+    for pin in resolution.pins:
+        project = view.project(pin.candidate.project)
+        for version in project.versions if project is not None else ():
+            for refusal in project.offer(version).refusals if project is not None else ():
+                if refusal.reason == TooNew(None):
+                    session.listen(Warned(f"`{shown(pin.candidate.index)}` lists files without an upload time"))
+                    return
+
+
+def _complete(
+    resolution: Resolution, installer: Candidate, session: Session
+) -> tuple[dict[str, Digest], dict[str, int]]:
+    """What the pages left open: digests by download (said aloud), sizes by HEAD, all at once."""
+    candidates = [*(pin.candidate for pin in resolution.pins), installer]
+    digests: dict[str, Digest] = {}
+    sizes: dict[str, int] = {}
+    for candidate in candidates:
+        if candidate.file.digest is None:
+            if not candidate.index.find_links:
+                session.listen(
+                    Warned(
+                        f"`{shown(candidate.index)}` gives no digest for `{candidate.file.filename}`; it is computed"
+                    )
+                )
+            digests[candidate.file.url], sizes[candidate.file.url] = session.reader.digest(candidate.file)
+    unsized = [candidate.file for candidate in candidates if candidate.file.url not in sizes]
+    tasks = [(file, session.workers.submit(session.reader.size, file)) for file in unsized]
+    for file, task in tasks:
+        size = session.shared.wait(task)
+        if size is not None:
+            sizes[file.url] = size
+    return digests, sizes
+
+
+def _facts(wanted: Wanted, target: Target) -> dict[str, object]:
+    """Everything that decides a lock, as plain values."""
+    return {
+        "target": target.label,
+        "requirements": sorted(str(root.requirement) for root in wanted.roots),
+        "constraints": sorted(str(root.requirement) for root in wanted.constraints),
+        "index": None if wanted.default_index is None else wanted.default_index.url,
+        "extra-indexes": list(wanted.extra_indexes),
+        "pytorch": wanted.pytorch_url,
+        "torch-index": wanted.torch_index,
+        "exclude-newer": None if wanted.exclude_newer is None else wanted.exclude_newer.isoformat(),
+        "pre": wanted.pre,
+        "allow-older": sorted(wanted.allow_older),
+    }
