@@ -65,6 +65,8 @@ def lock_target(wanted: Wanted, target: Target, before: Lock | None, session: Se
         try:
             resolution, installer = attempt.run(standing_in=True)
         except Impossible as impossible:
+            if impossible.missing and not any(in_torch_family(name) for name, _ in impossible.missing):
+                raise  # it has nothing to do with the channel
             reason = f"PyTorch's channel `{stand_in}` cannot be reached ({error}), so PyPI's own build was to stand in"
             raise impossible.adding(reason, hint=error.hint) from None
         _tell_stand_in(target, resolution, error, session)

@@ -5,14 +5,18 @@ Both solvers, the report on what was held back and the stories stand on this one
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
+from wheelhouse.data import table
 from wheelhouse.indexes import NeedsAccelerator, in_torch_family, pinned_torch, proven_accelerator
 from wheelhouse.metadata import CoreMetadata
 from wheelhouse.resolve.candidates import Candidate, Project
@@ -73,7 +77,8 @@ class View:
         self._usable: dict[Candidate, CoreMetadata | Reason] = {}
         self._matching: dict[tuple[NormalizedName, str], _Kept] = {}
         self._dependencies: dict[tuple[Candidate, frozenset[NormalizedName]], tuple[Want, ...]] = {}
-        self._contains: dict[tuple[SpecifierSet, Version], bool] = {}
+        # By identity, for hashing a set costs more than asking it; the set is kept so that its id stays its own
+        self._contains: dict[int, tuple[SpecifierSet, dict[Version, bool]]] = {}
         self._refused: dict[NormalizedName, int] = {}
         self.refusals: dict[NormalizedName, dict[str, Reason]] = {}  # wheels whose core metadata ruled them out
 
@@ -130,10 +135,10 @@ class View:
 
     def contains(self, specifier: SpecifierSet, version: Version) -> bool:
         """Whether the version is in the set; the pre-release rule is applied elsewhere. Memoised."""
-        key = (specifier, version)
-        found = self._contains.get(key)
+        _, known = self._contains.setdefault(id(specifier), (specifier, {}))
+        found = known.get(version)
         if found is None:
-            found = self._contains[key] = specifier.contains(version, prereleases=True)
+            found = known[version] = specifier.contains(version, prereleases=True)
         return found
 
     def expect(self, hints: Iterable[Hint]) -> None:
@@ -190,16 +195,18 @@ class View:
     def _find(self, name: NormalizedName, specifier: SpecifierSet) -> Iterator[Candidate]:
         found_final = False
         all_equal = self.pre or is_exact(specifier) or specifier.prereleases is True
-        candidates = list(self.versions(name, specifier))
-        for position, candidate in enumerate(candidates):
+        rest = self.versions(name, specifier)
+        ahead: deque[Candidate] = deque()
+        first = True
+        while (candidate := ahead.popleft() if ahead else next(rest, None)) is not None:
             if candidate.version.is_prerelease and found_final and not all_equal:
-                if candidate.version == self.preferred.get(name):
-                    continue
                 return
-            if position and candidate not in self._usable:
+            if not first and candidate not in self._usable:
                 # The n-th refusal of a project: what follows is expected, twice as far each time
                 count = self._refused[name] = min(self._refused.get(name, 0) + 1, _WINDOW)
-                self._catalog.expect_metadata(candidates[position : position + 2**count])
+                ahead.extend(islice(rest, max(0, 2**count - 1 - len(ahead))))
+                self._catalog.expect_metadata([candidate, *ahead])
+            first = False
             if isinstance(self.usable(candidate), CoreMetadata):
                 found_final = found_final or not candidate.version.is_prerelease
                 yield candidate
@@ -219,8 +226,9 @@ class View:
         metadata = self.usable(candidate)
         assert isinstance(metadata, CoreMetadata)
         known, grown = extras, True
+        undeclared = self._undeclared(candidate)
         while grown:
-            wants: list[Want] = []
+            wants: list[Want] = [*undeclared]
             grown = False
             for requirement in metadata.requires:
                 if not self.target.admits(requirement.marker, known):
@@ -237,6 +245,16 @@ class View:
             Hint(want.project, self.constrained(want.project, want.specifier), want.extras) for want in wants
         )
         return tuple(wants)
+
+    def _undeclared(self, candidate: Candidate) -> list[Want]:
+        """What the wheel is known to import without declaring it, where an index has that."""
+        return [
+            Want(name, requirement.specifier, frozenset(), f"{requirement} (undeclared)")
+            for project, versions, requirement in _undeclared_rows()
+            if project == candidate.project
+            and versions.contains(candidate.version, prereleases=True)
+            and self.project(name := canonicalize_name(requirement.name)) is not None
+        ]
 
     def refused(
         self, name: NormalizedName, specifier: SpecifierSet
@@ -258,6 +276,14 @@ class View:
             elif offer.candidate.file.filename in ruled_out:
                 reason = ruled_out[offer.candidate.file.filename]
                 yield version, reason, (Refusal(offer.candidate.file.filename, reason), *offer.refusals)
+
+
+@cache
+def _undeclared_rows() -> tuple[tuple[NormalizedName, SpecifierSet, Requirement], ...]:
+    rows = table("undeclared.json")["rows"]
+    return tuple(
+        (canonicalize_name(row["project"]), SpecifierSet(row["versions"]), Requirement(row["requires"])) for row in rows
+    )
 
 
 class _Kept:
