@@ -153,6 +153,22 @@ def test_the_window_bounds_what_is_in_memory_over_all_files(world: World) -> Non
     assert len(world.store.names()) == 6
 
 
+def test_a_segment_that_is_not_wanted_any_more_gives_its_buffer_back(world: World) -> None:
+    wheel = world.add()
+    window = Window(world.http, segment=8 * KIB, buffers=1)
+    world.index.fault(".whl", Stall(after=100, seconds=0.1), times=1)
+    segment = window.ahead(wheel.url, {}, 0, 8 * KIB, total=len(CONTENT), validator=None)
+    assert segment is not None
+    assert window.ahead(wheel.url, {}, 0, 8 * KIB, total=len(CONTENT), validator=None) is None
+    window.release(segment)
+    window.release(segment)
+    segment.task.result()
+    again = window.ahead(wheel.url, {}, 0, 8 * KIB, total=len(CONTENT), validator=None)
+    assert again is not None
+    assert again.buffer is segment.buffer
+    assert bytes(again.bytes()) == CONTENT[: 8 * KIB]
+
+
 def test_the_window_of_a_whole_fetch_is_48_mib() -> None:
     with Http(QUICK) as http:
         window = Window(http)
@@ -319,6 +335,7 @@ def test_another_part_than_was_asked_for_is_not_appended(world: World) -> None:
     world.begin(wheel, CONTENT[: 90 * KIB])
     world.index.fault(".whl", OtherPart(), times=1)
     world.fetch(wheel)
+    assert world.restarts() == ["the server sends another part than was asked for"]
     assert world.store.path(wheel.digest).read_bytes() == CONTENT
 
 
@@ -509,6 +526,13 @@ def test_a_size_that_is_learnt_on_the_way_is_checked_too(world: World) -> None:
     with pytest.raises(FetchFailed) as failure:
         world.fetch(wheel, free=lambda path: 50 * KIB)
     assert [type(error) for error in failure.value.errors] == [NoSpace]
+
+
+def test_a_full_disk_is_not_tried_again_with_every_other_file(world: World) -> None:
+    wheels = [world.add(f"w{number}-1-py3-none-any.whl", bytes_of(str(number), KIB), size=False) for number in range(5)]
+    with pytest.raises(FetchFailed):
+        world.fetch(*wheels, jobs=1, free=lambda path: KIB - 1)
+    assert len(world.index.requests) == 1
 
 
 def test_a_disk_that_fills_up_ends_the_fetch_and_nothing_is_lost(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

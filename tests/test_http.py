@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from world import FakeIndex, Redirect, Replace, Reset, Stall, Status, Truncate
@@ -158,14 +159,21 @@ def test_a_connect_timeout_is_unreachable(http: Http) -> None:
         http.get("http://192.0.2.1/simple/")
 
 
-def test_a_host_that_was_given_up_fails_at_once() -> None:
-    events: list[Event] = []
-    with Http(QUICK, listen=events.append) as http:
+def test_a_host_that_was_given_up_is_not_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_for: list[str] = []
+    resolve = socket.getaddrinfo
+
+    def counted(host: str, *rest: Any, **more: Any) -> Any:
+        looked_for.append(host)
+        return resolve(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", counted)
+    with Http(QUICK) as http:
         for number in range(20):
             with pytest.raises(Unreachable) as failure:
                 http.get(f"http://nowhere.invalid/{number}")
             assert failure.value.url == f"http://nowhere.invalid/{number}"
-    assert len(events) == 2  # the retries of the first question
+    assert looked_for == ["nowhere.invalid"] * 3  # the attempts of the first question
 
 
 def test_a_page_without_end_is_refused(http: Http, index: FakeIndex) -> None:

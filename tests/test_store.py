@@ -122,6 +122,11 @@ def test_a_wrong_file_is_replaced(stored: Store, tmp_path: Path, content: bytes)
     assert stored.place(DIGEST, destination).read_bytes() == CONTENT
 
 
+def test_a_symbolic_link_into_the_store_is_not_a_right_file(stored: Store, tmp_path: Path) -> None:
+    (tmp_path / NAME).symlink_to(stored.path(DIGEST))
+    assert not stored.place(DIGEST, tmp_path / NAME).is_symlink()
+
+
 def test_a_symbolic_link_is_replaced_and_not_followed(stored: Store, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_bytes(b"precious")
     (tmp_path / NAME).symlink_to(tmp_path / "elsewhere")
@@ -225,8 +230,8 @@ def test_a_foreign_file_in_the_store_is_left_alone(stored: Store) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "../evil-1-py3-none-any.whl", "/etc/evil.whl", "a\\b.whl", "C:evil.whl", "..", ".whl", ".hidden.whl", "", "x.txt",
-        "a\0b.whl", "a\nb.whl", "nul.whl", "-rf.whl", "a/../b.whl", f"{'a' * 300}.whl", "x.whl/",
+        "../evil-1-py3-none-any.whl", "/etc/evil.whl", "a\\b.whl", "C:evil.whl", "..", ".whl", ".hidden.whl", "",
+        "x.txt", "a\0b.whl", "a\nb.whl", "nul.whl", "-rf.whl", "a/../b.whl", f"{'a' * 300}.whl", "x.whl/",
     ],
 )  # fmt: skip
 def test_a_file_name_that_leads_elsewhere_is_refused(name: str) -> None:

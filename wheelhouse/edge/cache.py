@@ -95,17 +95,21 @@ class Cache:
         }
         self._write(self._page_path(asked), json.dumps(head).encode() + b"\n" + (page.body or b""))
 
-    def metadata(self, digest: Digest) -> bytes | None:
-        """METADATA of the wheel with that digest."""
+    def metadata(self, digest: Digest) -> tuple[bytes, int | None] | None:
+        """METADATA of the wheel with that digest, and the wheel's size in bytes where that was known."""
         raw = self._read(self._metadata_path(digest))
         if raw is None:
             return None
-        checksum, _, content = raw.partition(b"\n")
-        return content if checksum == hashlib.sha256(content).hexdigest().encode() else None
+        head, _, content = raw.partition(b"\n")
+        checksum, _, size = head.partition(b" ")
+        if checksum != hashlib.sha256(content).hexdigest().encode():
+            return None
+        return content, int(size) if size.isdigit() else None
 
-    def keep_metadata(self, digest: Digest, content: bytes) -> None:
-        """Remember METADATA for ever: a wheel's digest decides it."""
-        self._write(self._metadata_path(digest), hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+    def keep_metadata(self, digest: Digest, content: bytes, size: int | None) -> None:
+        """Remember METADATA and the wheel's size for ever: a wheel's digest decides both."""
+        head = hashlib.sha256(content).hexdigest() + (f" {size}" if size is not None else "")
+        self._write(self._metadata_path(digest), head.encode() + b"\n" + content)
 
     def size(self) -> tuple[int, int]:
         """Number of entries and their bytes."""

@@ -281,7 +281,10 @@ def retry_after(value: str | None, *, now: float) -> float | None:
 
 
 def read_netrc(environment: Mapping[str, str], listen: Listener = ignore) -> dict[str, tuple[str, str]]:
-    """User and password by host, from NETRC or ~/.netrc (~/_netrc on Windows). A broken file is noted, no more."""
+    """User and password by host, from NETRC or ~/.netrc (~/_netrc on Windows). A broken file is noted, no more.
+
+    Its `default` entry is left out: it would go to every host that a page points to.
+    """
     try:
         named = environment.get("NETRC")
         places = [Path(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]

@@ -157,11 +157,15 @@ class Reader:
         Raises `BadMetadata` for a wheel that cannot be used, and what `Http` raises for one that cannot be had.
         """
         file = candidate.file
-        content = self._cache.metadata(file.digest) if file.digest is not None else None
-        if content is None:
+        kept = self._cache.metadata(file.digest) if file.digest is not None else None
+        if kept is not None:
+            content, size = kept
+            if size is not None:
+                self.sizes[file.url] = size
+        else:
             content = self._read_metadata(file)
             if file.digest is not None:
-                self._cache.keep_metadata(file.digest, content)
+                self._cache.keep_metadata(file.digest, content, self.sizes.get(file.url, file.size))
         return core.parse(content, filename=file.filename, name=candidate.project, version=candidate.version)
 
     def _read_metadata(self, file: File) -> bytes:
