@@ -190,10 +190,13 @@ def _may_stand_in(wanted: Wanted, target: Target, error: ChannelUnreachable) -> 
 def _tell_stand_in(target: Target, resolution: Resolution, error: ChannelUnreachable, session: Session) -> None:
     family = [str(pin.candidate) for pin in resolution.pins if in_torch_family(pin.candidate.project)]
     if family:
+        proof = "whose metadata proves the same CUDA build"
+        if target.accelerator == "cpu":
+            proof = "which has no other build there"
         session.listen(
             Warned(
                 f"PyTorch's channel `{target.accelerator}` cannot be reached ({error}); PyPI stands in for it with"
-                f" {', '.join(family)}, whose metadata proves the same CUDA build",
+                f" {', '.join(family)}, {proof}",
                 hint="`--torch-index pytorch` forbids this",
             )
         )

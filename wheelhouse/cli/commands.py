@@ -13,7 +13,7 @@ import click
 from wheelhouse import __version__
 from wheelhouse.cli import options
 from wheelhouse.edge.progress import Console
-from wheelhouse.errors import Failures, WheelhouseError
+from wheelhouse.errors import Failures, UsageError, WheelhouseError
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -27,25 +27,33 @@ def cli() -> None:
     """
 
 
-def main() -> None:
-    """Run the command line and exit with its code."""
+def run() -> int:
+    """Run the command that was typed, tell its error if it has one, and give the exit code."""
     try:
         code = cli.main(standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
+        return code if isinstance(code, int) else 0
     except click.exceptions.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
+        raise KeyboardInterrupt from None
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; what was complete is kept\n")
-        sys.exit(130)
+        return error.exit_code
+    except click.ClickException as error:
+        _tell(_as_ours(error))
+        return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()
-        sys.exit(1)
+        return 1
     except WheelhouseError as error:
         _tell(error)
-        sys.exit(error.exit_code)
+        return error.exit_code
+
+
+def _as_ours(error: click.ClickException) -> UsageError:
+    """click's errors in our form: one sentence without a full stop, and what to type."""
+    sentence = error.format_message().rstrip(".").replace("'", "`")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context is not None else "wheelhouse"
+    return UsageError(sentence[:1].lower() + sentence[1:], hint=f"`{path} --help`")
 
 
 def _tell(error: WheelhouseError) -> None:
@@ -214,7 +222,6 @@ def why(name: str, locks: tuple[Path, ...], **given: Any) -> None:
     """Show why a project is in a lock: the chain from what was asked for, and everyone who requires it."""
     from packaging.utils import canonicalize_name
 
-    from wheelhouse.errors import UsageError
     from wheelhouse.outputs.tree import why as lines
 
     if not _read(locks, given, lambda lock: lines(lock, canonicalize_name(name))):

@@ -1,12 +1,13 @@
-"""What was typed, put together with requirements files and pip's configuration: the wanted things, and how to reach them.
+"""What was typed, put together with requirements files and pip's configuration.
 
 The command line wins over requirements files, and these over pip's configuration and `PIP_*` variables.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from wheelhouse.edge import pip, requirement_files
 from wheelhouse.edge.session import Settings
 from wheelhouse.errors import UsageError
 from wheelhouse.events import Listener, Noted, Said
-from wheelhouse.indexes import Index
+from wheelhouse.indexes import Index, channel_of
 from wheelhouse.locking import Wanted
 from wheelhouse.requirements import Root, requirement
 from wheelhouse.target import Target
@@ -76,7 +77,7 @@ def inputs_of(options: dict[str, Any], listen: Listener) -> Inputs:
         listen(Said(f"reading `{path}`"))
         files = [requirement_files.read(path)]
     constraining = [requirement_files.read(path) for path in options["constraint_files"]]
-    told = [each.options for each in files]
+    told = [each.options for each in (*files, *constraining)]
     credentials: dict[str, tuple[str, str]] = {}
 
     def url(text: str) -> str:
@@ -86,10 +87,13 @@ def inputs_of(options: dict[str, Any], listen: Listener) -> Inputs:
         return plain
 
     no_index = options["no_index"] or any(each.no_index for each in told) or configuration.no_index
-    named = options["index_url"] or next((each.index_url for each in reversed(told) if each.index_url), None)
-    default: Index | None = None
-    if named is not None or not no_index:
-        default = Index(url(named or configuration.index_url or pip.default_index_url()))
+    pytorch_url = url(options["pytorch_url"])
+    named = [url(each) for each in (options["index_url"], *(each.index_url for each in reversed(told))) if each]
+    # One of PyTorch's channels is no default index: the target's own is dropped with a note, another one is an error
+    channels = [each for each in named if channel_of(each, pytorch_url) is not None]
+    default = next((Index(each) for each in named if each not in channels), None)
+    if default is None and not no_index:
+        default = Index(_configured_index(configuration, pytorch_url, url, listen))
     find_links = [*options["find_links"], *(link for each in told for link in each.find_links)]
     wanted = Wanted(
         roots=(*typed, *(root for file in files for root in file.roots)),
@@ -97,12 +101,15 @@ def inputs_of(options: dict[str, Any], listen: Listener) -> Inputs:
         default_index=default,
         extra_indexes=tuple(
             dict.fromkeys(
-                url(each)
-                for each in (*options["extra_index_urls"], *(each for file in told for each in file.extra_index_urls))
+                (
+                    *channels,
+                    *(url(each) for each in options["extra_index_urls"]),
+                    *(url(each) for file in told for each in file.extra_index_urls),
+                )
             )
         ),
         find_links=tuple(dict.fromkeys(_find_links(link, url) for link in find_links)),
-        pytorch_url=url(options["pytorch_url"]),
+        pytorch_url=pytorch_url,
         torch_index=options["torch_index"],
         ignored_indexes=configuration.ignored,
         exclude_newer=moment(options["exclude_newer"]),
@@ -113,7 +120,20 @@ def inputs_of(options: dict[str, Any], listen: Listener) -> Inputs:
     )
     if configuration.ignored:
         listen(Noted(f"not followed from pip's configuration: {' '.join(configuration.ignored)}"))
-    return Inputs(wanted, targets, settings_of(options, configuration, credentials))
+    settings = settings_of(options, configuration, credentials)
+    return Inputs(wanted, targets, dataclasses.replace(settings, pytorch_url=pytorch_url))
+
+
+def _configured_index(
+    configuration: pip.PipConfiguration, pytorch_url: str, url: Callable[[str], str], listen: Listener
+) -> str:
+    """The default index where nothing that was typed or read names one: pip's."""
+    if configuration.index_url is not None:
+        configured = url(configuration.index_url)
+        if channel_of(configured, pytorch_url) is None:
+            return configured
+        listen(Said(f"pip's index `{configured}` is one of PyTorch's channels, and no default index"))
+    return url(pip.default_index_url())
 
 
 def _constraints(files: Sequence[Any]) -> tuple[Root, ...]:
@@ -138,7 +158,7 @@ def _index_url(text: str) -> tuple[str, tuple[str, str] | None]:
     """An index's URL without credentials, and these. A folder becomes a `file:` URL."""
     try:
         scheme = urlsplit(text).scheme
-        if scheme in ("http", "https") and urlsplit(text).hostname:
+        if scheme in ("http", "https") and urlsplit(text).hostname and urlsplit(text).port != 0:
             return split_credentials(text)
     except ValueError:
         scheme = ""

@@ -84,7 +84,7 @@ resolution = together(
                 " `:all:` for every project. May be given several times."),
 )  # fmt: skip
 indexes = together(
-    option("--index-url", "-i", metavar="URL", help="The default index, in place of the one that pip is configured for."),
+    option("--index-url", "-i", metavar="URL", help="The default index; else the one that pip is configured for."),
     option("--extra-index-url", "extra_index_urls", multiple=True, metavar="URL",
            help="An index that is asked before the default one; the first that lists a project is the only one."),
     option("--find-links", "-f", multiple=True, metavar="URL_OR_FOLDER",

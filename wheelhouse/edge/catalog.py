@@ -41,6 +41,20 @@ class ChannelUnreachable(WheelhouseError):
         return str(self.cause)
 
 
+class ChannelFailed(WheelhouseError):
+    """The target's PyTorch channel answers, but not as it should; nothing stands in for it.
+
+    DESIGN §4: an intercepted channel must not quietly change the build.
+    """
+
+    def __init__(self, index: Index, cause: HttpError, *, hint: str) -> None:
+        super().__init__(index, cause)
+        self.index, self.cause, self.hint = index, cause, hint
+
+    def __str__(self) -> str:
+        return str(self.cause)
+
+
 class Shared:
     """What all targets of a run share: each page and each wheel's metadata is asked for once."""
 
@@ -169,7 +183,10 @@ class LiveCatalog:
         except HttpError as error:
             if error.unreachable:
                 raise ChannelUnreachable(channel, error) from error
-            raise
+            between = "does a proxy or firewall stand between? name it: `--proxy URL`, and its CA: `--cert FILE`"
+            hints = [error.hint, *([] if "--cert" in error.hint else [between])]
+            hints.append("`--torch-index pypi` takes PyPI's builds, where their metadata proves the accelerator")
+            raise ChannelFailed(channel, error, hint="\n".join(filter(None, hints))) from error
 
     def _beside(self, name: NormalizedName, files: list[Listed], more: list[Listed]) -> list[Listed]:
         """The first index's files, and the channel's for versions that the first does not list at all."""

@@ -6,6 +6,7 @@ The answers that are told apart: a page; None for "no such project"; `Refused`; 
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from wheelhouse.edge.http_errors import HttpError, Refused, TooLarge
 from wheelhouse.edge.store import Store
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.events import Listener, Noted, ignore
-from wheelhouse.indexes import Index
+from wheelhouse.indexes import PYTORCH_URL, Index, channel_of
 from wheelhouse.metadata import BadMetadata, Missing, SparseFile
 from wheelhouse.resolve.candidates import Candidate, belongs
 from wheelhouse.simple import ACCEPT, File, Page, parse_page
@@ -33,7 +34,6 @@ from wheelhouse.urls import host
 LARGEST_PAGE = 256 * 2**20  # bytes; the largest project pages have some 20 MiB
 _TAIL = 32 * 2**10  # bytes of a wheel's end: central directory and METADATA of nine wheels in ten (measured on 90)
 _ROUNDS = 6
-_PATIENCE = 600  # seconds that a page without Cache-Control may be used unasked, as pip does
 
 
 class NotCached(WheelhouseError):
@@ -73,14 +73,24 @@ class _Asked:
 class Reader:
     """Reads indexes for every target of a run. Safe to share between threads; it decides nothing.
 
-    `sizes` gathers file sizes (bytes) by URL that answers told on the way.
+    `sizes` gathers file sizes (bytes) by URL that answers told on the way. Under `pytorch_url`, and nowhere else, S3's
+    AccessDenied means "no such project".
     """
 
     def __init__(
-        self, http: Http, cache: Cache, store: Store, *, offline: bool = False, listen: Listener = ignore
+        self,
+        http: Http,
+        cache: Cache,
+        store: Store,
+        *,
+        offline: bool = False,
+        pytorch_url: str = PYTORCH_URL,
+        listen: Listener = ignore,
     ) -> None:
         self._http, self._cache, self._store, self._offline, self._listen = http, cache, store, offline, listen
+        self._pytorch_url = pytorch_url
         self._links: dict[Index, tuple[File, ...]] = {}
+        self._links_read = threading.Lock()
         self.sizes: dict[str, int] = {}
 
     def page(self, index: Index, project: NormalizedName) -> Page | None:
@@ -91,30 +101,33 @@ class Reader:
         if folder is not None:
             return _local_page(folder / "index.html", index.page_url(project), project)
         asked = self._ask(index.page_url(project))
-        if _is_absent(asked):
+        if self._is_absent(index.page_url(project), asked):
             return None
         if asked.status != 200:
             raise Refused(asked.url, asked.status, proxy=self._http.proxy_for(asked.url))
         return parse_page(project, asked.url, asked.content_type, asked.body)
 
     def _find_links(self, index: Index, project: NormalizedName) -> Page | None:
-        if index not in self._links:
-            path = local_path(index.url)
-            if path is not None and path.is_dir():
-                self._links[index] = _listed(path)
-            elif path is not None:
-                try:
-                    body = path.read_bytes()
-                except OSError as error:
-                    raise NoFolder(path, error.strerror or str(error)) from error
-                self._links[index] = parse_page(project, index.url, "", body).files
-            else:
-                asked = self._ask(index.url)
-                if asked.status != 200:
-                    raise Refused(asked.url, asked.status, proxy=self._http.proxy_for(asked.url))
-                self._links[index] = parse_page(project, asked.url, asked.content_type, asked.body).files
+        with self._links_read:  # one page for all projects: who comes second waits for the first
+            if index not in self._links:
+                self._links[index] = self._all_links(index, project)
         files = tuple(file for file in self._links[index] if belongs(file.filename, project))
         return Page(project=project, url=index.url, files=files) if files else None
+
+    def _all_links(self, index: Index, project: NormalizedName) -> tuple[File, ...]:
+        path = local_path(index.url)
+        if path is not None and path.is_dir():
+            return _listed(path)
+        if path is not None:
+            try:
+                body = path.read_bytes()
+            except OSError as error:
+                raise NoFolder(path, error.strerror or str(error)) from error
+            return parse_page(project, index.url, "", body).files
+        asked = self._ask(index.url)
+        if asked.status != 200:
+            raise Refused(asked.url, asked.status, proxy=self._http.proxy_for(asked.url))
+        return parse_page(project, asked.url, asked.content_type, asked.body).files
 
     def _ask(self, url: str) -> _Asked:
         cached = self._cache.page(url)
@@ -125,29 +138,44 @@ class Reader:
         conditions = cached.conditions() if cached is not None else {}
         answer = self._http.get(url, headers={"Accept": ACCEPT, **conditions}, limit=LARGEST_PAGE)
         if answer.status_code == 304 and cached is not None:
-            self._keep(url, answer, cached.url, cached.content_type, cached.body)
+            self._keep(url, answer, cached.url, cached.content_type, cached.body, old=cached)
             return _from_cache(cached)
         asked = _Asked(
             answer.status_code, str(answer.request.url), answer.headers.get("content-type", ""), answer.content
         )
         if asked.status == 200:
             self._keep(url, answer, asked.url, asked.content_type, asked.body)
-        elif _is_absent(asked):
+        elif self._is_absent(url, asked):
             self._keep(url, answer, asked.url, "", None)
         return asked
 
-    def _keep(self, asked: str, answer: httpx.Response, url: str, content_type: str, body: bytes | None) -> None:
+    def _is_absent(self, url: str, asked: _Asked) -> bool:
+        """404 and 410; and S3's AccessDenied, which PyTorch's index answers for a project that it does not have."""
+        if asked.status in (404, 410):
+            return True
+        denied = asked.status == 403 and b"<Code>AccessDenied</Code>" in asked.body[:4096]
+        return denied and channel_of(url, self._pytorch_url) is not None
+
+    def _keep(
+        self,
+        asked: str,
+        answer: httpx.Response,
+        url: str,
+        content_type: str,
+        body: bytes | None,
+        *,
+        old: CachedPage | None = None,
+    ) -> None:
         headers = answer.headers
-        seconds = lifetime(headers) if "cache-control" in headers else _PATIENCE
         self._cache.keep_page(
             asked,
             CachedPage(
                 url=url,
                 content_type=content_type,
                 body=body,
-                etag=headers.get("etag"),
-                last_modified=headers.get("last-modified"),
-                expires=time.time() + seconds,
+                etag=headers.get("etag", old.etag if old is not None else None),
+                last_modified=headers.get("last-modified", old.last_modified if old is not None else None),
+                expires=time.time() + lifetime(headers),
             ),
         )
 
@@ -304,13 +332,6 @@ def _from_disk(path: Path, filename: str) -> bytes:
 def _from_cache(cached: CachedPage) -> _Asked:
     body = cached.body
     return _Asked(404 if body is None else 200, cached.url, cached.content_type, body or b"")
-
-
-def _is_absent(asked: _Asked) -> bool:
-    """404 and 410; and S3's AccessDenied, which PyTorch's index answers for a project that it does not have."""
-    if asked.status in (404, 410):
-        return True
-    return asked.status == 403 and b"<Code>AccessDenied</Code>" in asked.body[:4096]
 
 
 def shown(index: Index) -> str:

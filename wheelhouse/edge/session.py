@@ -17,6 +17,7 @@ from wheelhouse.edge.index import Reader
 from wheelhouse.edge.store import Store
 from wheelhouse.edge.workers import Workers
 from wheelhouse.events import Listener, ignore
+from wheelhouse.indexes import PYTORCH_URL
 
 _READERS = 24  # threads that read pages and metadata: they wait for the network nearly all the time
 
@@ -32,6 +33,7 @@ class Settings:
     client_cert: Path | None = None
     proxy: str | None = None
     credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # by origin
+    pytorch_url: str = PYTORCH_URL
 
 
 def cache_folder(cache_dir: Path | None) -> Path:
@@ -56,7 +58,14 @@ class Session:
         )
         self.store = Store(root / "wheels")
         self.cache = Cache(root if settings.cached else None)
-        self.reader = Reader(self.http, self.cache, self.store, offline=settings.offline, listen=listen)
+        self.reader = Reader(
+            self.http,
+            self.cache,
+            self.store,
+            offline=settings.offline,
+            pytorch_url=settings.pytorch_url,
+            listen=listen,
+        )
         self.workers = Workers(_READERS, "reader")
         self.shared = Shared(self.reader, self.workers, listen=listen)
 

@@ -29,6 +29,20 @@ class Damaged(WheelhouseError):
         return "\n".join([f"`{self.path}` is damaged", *(f"  {problem}" for problem in self.problems)])
 
 
+class NotFetched(WheelhouseError):
+    """Wheels of a lock that are not in the store yet."""
+
+    hint = "run `wheelhouse fetch`"
+
+    def __init__(self, label: str, filenames: tuple[str, ...]) -> None:
+        super().__init__(label, filenames)
+        self.label, self.filenames = label, filenames
+
+    def __str__(self) -> str:
+        first, more = self.filenames[0], len(self.filenames) - 1
+        return f"`{first}`{f' and {more} more' if more else ''} of `{self.label}` is not fetched yet"
+
+
 def verify(path: Path, store: Store) -> None:
     """Verify a lock (its wheels in the store), a folder with SHA256SUMS, a folder of such folders, or a tar of one.
 
@@ -62,17 +76,22 @@ def verifiable(folder: Path) -> list[Path]:
 
 
 def stored(lock: Lock, store: Store) -> None:
-    """Read every wheel of the lock in the store. Raises `Damaged`; a damaged wheel is no longer in the store then."""
+    """Read every wheel of the lock in the store.
+
+    Raises `NotFetched` before anything is read; `Damaged` after, and then a damaged wheel is no longer in the store.
+    """
+    wheels = lock.wheels()
+    missing = tuple(wheel.filename for wheel in wheels if not store.has(wheel.digest))
+    if missing:
+        raise NotFetched(lock.label, missing)
     problems = []
-    for wheel in lock.wheels():
+    for wheel in wheels:
         path = store.path(wheel.digest)
-        if not store.has(wheel.digest):
-            problems.append(f"`{wheel.filename}` is not in the store")
-        elif _digest_of(path) != wheel.digest.hex:
+        if _digest_of(path) != wheel.digest.hex:
             files.remove(path)
-            problems.append(f"`{wheel.filename}` was damaged in the store and is removed from it")
+            problems.append(f"`{wheel.filename}` was damaged and is removed")
     if problems:
-        raise Damaged(f"the wheels of {lock.label}", tuple(problems), hint="run `wheelhouse fetch`")
+        raise Damaged(store.root, tuple(problems), hint="run `wheelhouse fetch`")
 
 
 def _folder(folder: Path) -> None:
