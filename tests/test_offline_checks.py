@@ -345,3 +345,21 @@ def test_the_manifest_of_several_targets_is_refused_with_a_sentence(bundle: Bund
         1,
         "error[manifest]: `MANIFEST.json` is for 2 targets, but this install.py knows how to install one",
     )
+
+
+def test_a_current_folder_that_is_gone_is_told_in_a_sentence(tmp_path: Path, bundle: Bundle) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    line = f"rmdir '{gone}'; '{sys.executable}' '{bundle.folder}/install.py' --check"
+    done = bundle.install(cwd=gone, command=["/bin/sh", "-c", line])
+    assert (done.returncode, "error[venv]: the current folder is gone\n" in done.stderr) == (1, True)
+    line += f" --venv '{tmp_path}/venv'"
+    gone.mkdir()
+    assert bundle.install(cwd=gone, command=["/bin/sh", "-c", line]).returncode == 0
+
+
+def test_even_the_unforeseen_is_a_sentence_and_no_traceback(bundle: Bundle, work: Path) -> None:
+    bundle.rewrite("MANIFEST.json", f'"path": "{BETA_PATH}"', '"path": 5')
+    done = bundle.install(cwd=work)
+    assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (1, "", False)
+    assert done.stderr.startswith("error[unexpected]: ")

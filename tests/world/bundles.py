@@ -21,7 +21,7 @@ from wheelhouse.digests import Digest
 from wheelhouse.lock import Lock, LockedPackage, LockedWheel
 from wheelhouse.outputs.bundle import Entry, layout
 from wheelhouse.target import Target
-from world.wheels import WheelFile, pip_wheel
+from world.wheels import WheelFile, build_wheel, pip_wheel
 
 OFFLINE = Path(__file__).parents[2] / "wheelhouse" / "offline"
 
@@ -192,6 +192,23 @@ def fake_python(path: Path, **changes: object) -> str:
     path.write_text("#!/bin/sh\ncat <<'END'\nWHEELHOUSE" + json.dumps(facts | changes) + "\nEND\n")
     path.chmod(0o755)
     return str(path)
+
+
+@cache
+def tiny_pip() -> WheelFile:
+    """A pip that unpacks what requirements.txt names, where a test is not about pip: the real one takes a second."""
+    main = """
+import os, re, sys, sysconfig, zipfile
+arguments = sys.argv[1:]
+if "install" in arguments:
+    folder = arguments[arguments.index("--find-links") + 1]
+    with open(arguments[arguments.index("-r") + 1]) as file:
+        wanted = re.findall(r"^(\\S+)==(\\S+)", file.read(), re.MULTILINE)
+    for name, version in wanted:
+        (found,) = [wheel for wheel in os.listdir(folder) if wheel.startswith(name + "-" + version + "-")]
+        zipfile.ZipFile(os.path.join(folder, found)).extractall(sysconfig.get_path("purelib"))
+"""
+    return build_wheel("pip", "98.0", modules={"pip/__init__.py": "", "pip/__main__.py": main})
 
 
 def _package(wheel: WheelFile) -> LockedPackage:
