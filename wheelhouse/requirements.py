@@ -163,7 +163,7 @@ _REFUSED = {
     "--trusted-host": ("TLS verification is never switched off", "name your CA: `pip config set global.cert FILE`"),
     "--hash": ("hashes beside a requirement are not read", _HASHED),
     "--require-hashes": ("hashes beside a requirement are not read", _HASHED),
-    "--no-binary": ("a lock holds wheels only", "remove it, and build from the sdist with `--from-sdist NAME`"),
+    "--no-binary": ("a lock holds wheels only", f"remove it; {_BUILD}"),
     "--prefer-binary": ("a lock holds wheels only", "remove it, and take an older wheel with `--allow-older NAME`"),
 }
 
