@@ -20,8 +20,10 @@ HOUSE = Path(wheelhouse.__file__).parent
 FLOORS = (
     {"errors"},
     {"digests", "target", "metadata", "events", "urls"},
+    {"sdist"},
     {"indexes", "simple", "compat"},
     {"requirements", "config"},
+    {"projects"},
     {"resolve"},
     {"lock"},
     {"plan", "outputs"},

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from packaging.specifiers import SpecifierSet
@@ -92,7 +92,6 @@ class _Attempt:
     target: Target
     before: Lock | None
     session: Session
-    told: set[str] = field(default_factory=set)
 
     def run(self, *, standing_in: bool) -> tuple[Resolution, Candidate]:
         wanted, target = self.wanted, self.target
@@ -111,7 +110,7 @@ class _Attempt:
         try:
             resolution = resolve(view, roots, allow_older=wanted.allow_older)
         except Impossible as error:
-            raise self._with_ways_out(error, indexes) from None
+            raise self._with_ways_out(error, indexes, view) from None
         _tell_times(view, resolution, wanted, self.session)
         return resolution, self._installer(catalog)
 
@@ -122,9 +121,7 @@ class _Attempt:
             wanted.extra_indexes, accelerator=target.accelerator, label=target.label, pytorch_url=base
         )
         for note in notes:
-            if note not in self.told:
-                self.told.add(note)
-                self.session.listen(Said(note))
+            self.session.tell_once(Said(note))
         channel = Index(f"{base}/{target.accelerator}") if target.accelerator is not None else None
         return Indexes(
             default=wanted.default_index,
@@ -149,14 +146,20 @@ class _Attempt:
             )
         return found
 
-    def _with_ways_out(self, error: Impossible, indexes: Indexes) -> Impossible:
+    def _with_ways_out(self, error: Impossible, indexes: Indexes, view: View) -> Impossible:
         """Add what only the world can tell: the channels that have the version, the indexes that were ignored."""
         for name, specifier in error.missing:
             if in_torch_family(name) and not indexes.standing_in and indexes.channel is not None:
+                if any(reason == TooNew(None) for _, reason, _ in view.refused(name, specifier)):
+                    hint = (
+                        "leave out `--exclude-newer`, or take PyPI's builds, which it can judge: `--torch-index pypi`"
+                    )
+                    return error.adding("PyTorch's channels tell no upload times", hint=hint)
                 offering = self._channels(name, specifier, indexes)
                 if offering:
                     names = ", ".join(f"`{channel}`" for channel in offering)
-                    label = self.target.label.replace(f"-{self.target.accelerator}-", f"-{offering[-1]}-")
+                    nearest = _nearest(self.target.accelerator or "", offering)
+                    label = self.target.label.replace(f"-{self.target.accelerator}-", f"-{nearest}-")
                     line = f"PyTorch's channel `{self.target.accelerator}` lacks it; these channels have it: {names}"
                     return error.adding(line, hint=f"`--target {label}`")
         if error.absent and self.wanted.ignored_indexes:
@@ -171,6 +174,20 @@ class _Attempt:
             return ()  # it would only have helped the message
         files = () if page is None else page.files
         return channels_offering(name, [Listed(file, indexes.all_channels) for file in files], specifier, self.target)
+
+
+def _nearest(accelerator: str, offering: Sequence[str]) -> str:
+    """The channel to propose: of the CUDA ones the newest that the same driver runs, else the oldest newer one."""
+
+    def age(channel: str) -> tuple[int, int]:
+        return int(channel[2:-1]), int(channel[-1])  # cu121 is CUDA 12.1
+
+    if accelerator.startswith("cu"):
+        channels = sorted((each for each in offering if each.startswith("cu")), key=age)
+        older = [each for each in channels if age(each) < age(accelerator)]
+        if channels:
+            return older[-1] if older else channels[0]
+    return offering[-1]
 
 
 def _preferred(wanted: Wanted, before: Lock | None) -> Mapping[NormalizedName, Version]:
@@ -209,10 +226,12 @@ def _tell_times(view: View, resolution: Resolution, wanted: Wanted, session: Ses
     for pin in resolution.pins:
         project = view.project(pin.candidate.project)
         for version in project.versions if project is not None else ():
-            for refusal in project.offer(version).refusals if project is not None else ():
-                if refusal.reason == TooNew(None):
-                    session.listen(Warned(f"`{shown(pin.candidate.index)}` lists files without an upload time"))
-                    return
+            for listed in project.listed(version) if project is not None else ():
+                if listed.file.upload_time is None:
+                    place = shown(listed.index)
+                    session.tell_once(
+                        Warned(f"`{place}` lists files without an upload time, which `--exclude-newer` refuses")
+                    )
 
 
 def _complete(
@@ -230,9 +249,9 @@ def _complete(
                         f"`{shown(candidate.index)}` gives no digest for `{candidate.file.filename}`; it is computed"
                     )
                 )
-            digests[candidate.file.url], sizes[candidate.file.url] = session.reader.digest(candidate.file)
+            digests[candidate.file.url], sizes[candidate.file.url] = session.wheels.digest(candidate.file)
     unsized = [candidate.file for candidate in candidates if candidate.file.url not in sizes]
-    tasks = [(file, session.workers.submit(session.reader.size, file)) for file in unsized]
+    tasks = [(file, session.workers.submit(session.wheels.size, file)) for file in unsized]
     for file, task in tasks:
         size = session.shared.wait(task)
         if size is not None:

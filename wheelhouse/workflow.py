@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from wheelhouse import __version__
@@ -18,11 +18,24 @@ from wheelhouse.target import Target
 
 
 class NotAll(Failures):
-    """Some targets could not be locked; `written` are the locks of the others."""
+    """Some could not be done; `written` is what was made of the others."""
 
     def __init__(self, errors: Sequence[WheelhouseError], written: Sequence[Path]) -> None:
-        super().__init__(errors)
+        flat = [each for error in errors for each in (error.errors if isinstance(error, Failures) else (error,))]
+        super().__init__(tuple({str(error): error for error in flat}.values()))
         self.written = tuple(written)
+
+
+class ForTarget(WheelhouseError):
+    """An error that does not say for which of several targets it was met."""
+
+    def __init__(self, labels: Sequence[str], error: WheelhouseError) -> None:
+        super().__init__(labels, error)
+        self.labels, self.error = tuple(labels), error
+        self.hint, self.exit_code = error.hint, error.exit_code
+
+    def __str__(self) -> str:
+        return f"for {', '.join(f'`{label}`' for label in self.labels)}: {self.error}"
 
 
 def lock(wanted: Wanted, targets: Sequence[Target], folder: Path, session: Session) -> list[Path]:
@@ -31,7 +44,7 @@ def lock(wanted: Wanted, targets: Sequence[Target], folder: Path, session: Sessi
     Raises `NotAll` with what went wrong, after every target was tried.
     """
     written: list[Path] = []
-    errors: list[WheelhouseError] = []
+    errors: dict[Target, WheelhouseError] = {}
     for target in targets:
         try:
             before = locks.previous(folder, target)
@@ -39,10 +52,22 @@ def lock(wanted: Wanted, targets: Sequence[Target], folder: Path, session: Sessi
             written.append(locks.write(found, folder, target))
             _tell(found, written[-1], before, session)
         except WheelhouseError as error:
-            errors.append(error)
+            errors[target] = error
     if errors:
-        raise NotAll(errors, written)
+        raise NotAll(_with_targets(errors, targets), written)
     return written
+
+
+def _with_targets(errors: Mapping[Target, WheelhouseError], targets: Sequence[Target]) -> list[WheelhouseError]:
+    """Each different error once, with the targets that met it where it does not name them and not all did."""
+    alike: dict[str, list[Target]] = {}
+    for target, error in errors.items():
+        alike.setdefault(str(error), []).append(target)
+    told = []
+    for text, met in alike.items():
+        named = len(met) == len(targets) or all(f"`{target.label}`" in text for target in met)
+        told.append(errors[met[0]] if named else ForTarget([target.label for target in met], errors[met[0]]))
+    return told
 
 
 def _tell(found: Lock, path: Path, before: Lock | None, session: Session) -> None:
@@ -56,47 +81,65 @@ def _tell(found: Lock, path: Path, before: Lock | None, session: Session) -> Non
             f"PyPI (in place of `{each.stand_in}`)" if each.stand_in else "its channel" for each in (before, found)
         )
         session.listen(Warned(f"torch now comes from {now}; in the lock before it came from {was}"))
-    session.listen(Said(f"locked {len(found.packages)} packages for `{found.label}` in `{path}`"))
+    session.listen(Said(f"locked {_count(len(found.packages), 'package')} for `{found.label}` in `{path}`"))
+
+
+def _count(count: int, noun: str) -> str:
+    return f"1 {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def fetch(found: Sequence[Lock], wheel_dir: Path, session: Session, *, jobs: int) -> list[Path]:
     """Have every wheel in the store, each verified, then make each target's wheel folder installable as it stands.
 
-    Raises `FetchFailed` after everything else was fetched; only complete folders are laid out.
+    Raises `NotAll` after everything else was fetched; only complete folders are laid out.
     """
     wheels = [wheel for each in found for wheel in each.wheels()]
-    failure: WheelhouseError | None = None
+    errors: list[WheelhouseError] = []
     try:
         download.fetch(
             plan(wheels, session.store.present(wheels)), session.store, session.http, jobs=jobs, listen=session.listen
         )
     except download.FetchFailed as error:
-        failure = error
-    laid_out = []
+        errors.append(error)
+    laid_out: list[Path] = []
     for each in found:
         if all(session.store.has(wheel.digest, wheel.size) for wheel in each.wheels()):
             folder = wheel_dir / each.label
-            folders.update(_entries(each, session, wheel_folder="", folder=folder), folder, session.store)
+            try:
+                folders.update(_entries(each, session, wheel_folder="", folder=folder), folder, session.store)
+            except WheelhouseError as error:
+                errors.append(error)
+                continue
             laid_out.append(folder)
-            session.listen(Said(f"{len(each.wheels())} wheels for `{each.label}` in `{folder}`"))
-    if failure is not None:
-        raise failure
+            session.listen(Said(f"{_count(len(each.wheels()), 'wheel')} for `{each.label}` in `{folder}`"))
+    if errors:
+        raise NotAll(errors, laid_out)
     return laid_out
 
 
 def bundle(found: Sequence[Lock], output: Path, session: Session, *, tar: bool) -> list[Path]:
-    """Lay out each lock as a bundle, or as one tar file; every wheel is read and verified once more on the way."""
-    written = []
+    """Lay out each lock as a bundle, or as one tar file; every wheel is read and verified once more on the way.
+
+    Raises `NotAll` after every lock was tried.
+    """
+    written: list[Path] = []
+    errors: list[WheelhouseError] = []
     for each in found:
-        verification.stored(each, session.store)
-        entries = _entries(each, session, wheel_folder="wheels/", folder=output / each.label)
         path = output / (f"{each.label}.tar" if tar else each.label)
-        if tar:
-            folders.pack(entries, path, each.label, session.store)
-        else:
-            folders.replace(entries, path, session.store)
+        try:
+            verification.stored(each, session.store)
+            entries = _entries(each, session, wheel_folder="wheels/", folder=output / each.label)
+            if tar:
+                folders.pack(entries, path, each.label, session.store)
+            else:
+                folders.replace(entries, path, session.store)
+        except WheelhouseError as error:
+            errors.append(error)
+            continue
         session.listen(Said(f"bundle for `{each.label}` in `{path}`"))
         written.append(path)
+    if errors:
+        raise NotAll(errors, written)
     return written
 
 
@@ -115,7 +158,7 @@ def _entries(each: Lock, session: Session, *, wheel_folder: str, folder: Path) -
 def verify(paths: Sequence[Path], session: Session) -> list[Path]:
     """Read every byte of locks' wheels in the store, of wheel folders and of bundles, against its digest.
 
-    Gives what was found good. Raises `Damaged`, or `Failures` with one for each path, after all were read.
+    Gives what was found good. Raises `NotAll` after all were read.
     """
     good: list[Path] = []
     errors: list[WheelhouseError] = []
@@ -126,7 +169,7 @@ def verify(paths: Sequence[Path], session: Session) -> list[Path]:
         except WheelhouseError as error:
             errors.append(error)
     if errors:
-        raise errors[0] if len(errors) == 1 else Failures(errors)
+        raise NotAll(errors, good)
     return good
 
 
@@ -152,15 +195,19 @@ def build(
     tar: bool,
 ) -> list[Path]:
     """Lock, fetch and bundle. What can be done for one target is done, whatever happens to another."""
-    failure: WheelhouseError | None = None
-    try:
-        paths = lock(wanted, targets, lock_dir, session)
-    except NotAll as error:
-        paths, failure = list(error.written), error
-    found = [locks.read(path) for path in paths]
-    if found:
-        fetch(found, wheel_dir, session, jobs=jobs)
-    bundles = bundle(found, output, session, tar=tar)
-    if failure is not None:
-        raise failure
+    errors: list[WheelhouseError] = []
+
+    def done(paths: Callable[[], list[Path]]) -> list[Path]:
+        try:
+            return paths()
+        except NotAll as error:
+            errors.append(error)
+            return list(error.written)
+
+    found = [locks.read(path) for path in done(lambda: lock(wanted, targets, lock_dir, session))]
+    fetched = done(lambda: fetch(found, wheel_dir, session, jobs=jobs))
+    whole = [each for each in found if wheel_dir / each.label in fetched]
+    bundles = done(lambda: bundle(whole, output, session, tar=tar))
+    if errors:
+        raise NotAll(errors, bundles)
     return bundles

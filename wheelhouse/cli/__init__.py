@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 
 def main() -> None:
     """Run the command line and exit with its code; Ctrl-C counts from the first import on."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a code page without `├` shows `?`; it is no reason to fail
+            stream.reconfigure(errors="replace")
     try:
         from wheelhouse.cli.commands import run
 

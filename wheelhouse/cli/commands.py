@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,13 +44,18 @@ def run() -> int:
         sys.stderr.close()
         return 1
     except WheelhouseError as error:
+        _print(getattr(error, "written", ()))
         _tell(error)
         return error.exit_code
+    except OSError as error:  # a path that nothing above could open, list or write
+        reason = (error.strerror or str(error)).lower()
+        _tell(UsageError(reason if error.filename is None else f"`{error.filename}`: {reason}"))
+        return 1
 
 
 def _as_ours(error: click.ClickException) -> UsageError:
     """click's errors in our form: one sentence without a full stop, and what to type."""
-    sentence = error.format_message().rstrip(".").replace("'", "`")
+    sentence = error.format_message().rstrip(".").replace("'", "`").replace(". (Did you", " (did you")
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context is not None else "wheelhouse"
     return UsageError(sentence[:1].lower() + sentence[1:], hint=f"`{path} --help`")
@@ -81,9 +86,9 @@ def _console(given: dict[str, Any]) -> Iterator[Console]:
         yield console
 
 
-def _print(paths: list[Path]) -> None:
-    for path in paths:
-        click.echo(path)
+def _print(lines: Sequence[Path | str]) -> None:
+    for line in lines:
+        click.echo(line)
 
 
 @cli.command()
@@ -195,9 +200,12 @@ def verify(paths: tuple[Path, ...], **given: Any) -> None:
     from wheelhouse.edge.session import Session, Settings
 
     with _console(given) as console, Session(Settings(cache_dir=given["cache_dir"]), listen=console.listen) as session:
-        good = workflow.verify(paths or workflow.everything(given["wheel_dir"], given["output"]), session)
-    for path in good:
-        click.echo(f"{path}: good")
+        try:
+            good = workflow.verify(paths or workflow.everything(given["wheel_dir"], given["output"]), session)
+        except workflow.NotAll as error:
+            _print([f"{path}: good" for path in error.written])
+            raise Failures(error.errors) from None
+    _print([f"{path}: good" for path in good])
 
 
 @cli.command()

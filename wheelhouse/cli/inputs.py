@@ -26,6 +26,13 @@ from wheelhouse.requirements import Root, requirement
 from wheelhouse.target import Target
 from wheelhouse.urls import origin, split_credentials
 
+_INDEX_VARIABLES = (
+    "WHEELHOUSE_INDEX_URL",
+    "WHEELHOUSE_EXTRA_INDEX_URL",
+    "WHEELHOUSE_FIND_LINKS",
+    "WHEELHOUSE_PYTORCH_URL",
+)
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -45,6 +52,8 @@ def settings_of(options: dict[str, Any], configuration: pip.PipConfiguration, cr
     """How to reach the world, from options and pip's configuration."""
     cert = options.get("cert") or (Path(configuration.cert) if configuration.cert else None)
     client_cert = options.get("client_cert") or (Path(configuration.client_cert) if configuration.client_cert else None)
+    if options.get("proxy"):
+        _check_proxy(options["proxy"])
     for name, path in (("certificate file", cert), ("client certificate", client_cert)):
         if path is not None and not path.exists():
             raise UsageError(f"the {name} `{path}` does not exist", hint="correct `--cert`, or pip's `cert` setting")
@@ -59,9 +68,29 @@ def settings_of(options: dict[str, Any], configuration: pip.PipConfiguration, cr
     )
 
 
+def _check_proxy(text: str) -> None:
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise UsageError(f"`{text.rpartition('@')[2]}` is no proxy", hint="a proxy is `http://HOST:PORT`")
+
+
 def network_settings(options: dict[str, Any], listen: Listener) -> Settings:
-    """How to reach the world, for commands that ask no index."""
-    return settings_of(options, _configuration(listen), {})
+    """How to reach the world, for commands that ask no index.
+
+    Files may lie behind the same password as the pages: it is found where `lock` found it, but for its arguments.
+    """
+    configuration = _configuration(listen)
+    urls = [configuration.index_url or "", *(os.environ.get(name, "") for name in _INDEX_VARIABLES)]
+    credentials: dict[str, tuple[str, str]] = {}
+    for text in (each for url in urls for each in url.split() if "://" in each):
+        plain, pair = _index_url(text)
+        if pair is not None:
+            credentials[origin(plain)] = pair
+    return settings_of(options, configuration, credentials)
 
 
 def inputs_of(options: dict[str, Any], listen: Listener) -> Inputs:
@@ -121,7 +150,8 @@ def inputs_of(options: dict[str, Any], listen: Listener) -> Inputs:
     if configuration.ignored:
         listen(Noted(f"not followed from pip's configuration: {' '.join(configuration.ignored)}"))
     settings = settings_of(options, configuration, credentials)
-    return Inputs(wanted, targets, dataclasses.replace(settings, pytorch_url=pytorch_url))
+    refresh = wanted.upgrade or bool(wanted.upgrade_packages)  # whoever asks for the newest wants today's
+    return Inputs(wanted, targets, dataclasses.replace(settings, pytorch_url=pytorch_url, refresh=refresh))
 
 
 def _configured_index(
@@ -166,15 +196,18 @@ def _index_url(text: str) -> tuple[str, tuple[str, str] | None]:
         return text, None
     if Path(text).is_dir():
         return Path(text).absolute().as_uri(), None
-    raise UsageError(f"`{split_credentials(text)[0] if '@' not in text else text.rpartition('@')[2]}` is no index URL",
-                     hint="an index is `https://HOST/simple`, or a folder")  # fmt: skip
+    without_password = text.rpartition("@")[2]
+    raise UsageError(f"`{without_password}` is no index URL", hint="an index is `https://HOST/simple`, or a folder")
 
 
 def _find_links(text: str, url: Any) -> Index:
     """A folder or page of links."""
     if "://" in text:
         return Index(url(text), find_links=True)
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:  # `~name`, and nobody has that name
+        path = Path(text)
     if not path.exists():
         raise UsageError(f"the find-links folder `{text}` does not exist", hint="correct `--find-links`")
     return Index(path.absolute().as_uri(), find_links=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -112,6 +112,8 @@ def moment(text: str | None) -> datetime | None:
             hint="write `--exclude-newer 2024-03-31` or `--exclude-newer 2024-03-31T12:00:00Z`",
         ) from None
     if len(text) <= len("2024-03-31"):
+        if found.date() == date.max:
+            return None  # no day comes after it: nothing is too new
         found += timedelta(days=1)
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 

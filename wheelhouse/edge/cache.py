@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wheelhouse.digests import Digest
+from wheelhouse.urls import origin
 
 _MAX_AGE = re.compile(r"max-age=(\d{1,9})")
 _FORMAT = "1"
@@ -95,9 +96,13 @@ class Cache:
         }
         self._write(self._page_path(asked), json.dumps(head).encode() + b"\n" + (page.body or b""))
 
-    def metadata(self, digest: Digest) -> tuple[bytes, int | None] | None:
-        """METADATA of the wheel with that digest, and the wheel's size in bytes where that was known."""
-        raw = self._read(self._metadata_path(digest))
+    def metadata(self, digest: Digest, url: str) -> tuple[bytes, int | None] | None:
+        """METADATA of the wheel with that digest, and the wheel's size in bytes where that was known.
+
+        As the host of `url` told it: what one host says of a digest counts for no other, since the wheel itself was
+        not read whole and could not be held against its digest.
+        """
+        raw = self._read(self._metadata_path(digest, url))
         if raw is None:
             return None
         head, _, content = raw.partition(b"\n")
@@ -106,10 +111,10 @@ class Cache:
             return None
         return content, int(size) if size.isdigit() else None
 
-    def keep_metadata(self, digest: Digest, content: bytes, size: int | None) -> None:
+    def keep_metadata(self, digest: Digest, url: str, content: bytes, size: int | None) -> None:
         """Remember METADATA and the wheel's size for ever: a wheel's digest decides both."""
         head = hashlib.sha256(content).hexdigest() + (f" {size}" if size is not None else "")
-        self._write(self._metadata_path(digest), head.encode() + b"\n" + content)
+        self._write(self._metadata_path(digest, url), head.encode() + b"\n" + content)
 
     def size(self) -> tuple[int, int]:
         """Number of entries and their bytes."""
@@ -136,8 +141,9 @@ class Cache:
         key = hashlib.sha256(url.encode()).hexdigest()
         return None if self._root is None else self._root / "pages" / key[:2] / key[2:]
 
-    def _metadata_path(self, digest: Digest) -> Path | None:
-        return None if self._root is None else self._root / "metadata" / digest.hex[:2] / digest.hex[2:]
+    def _metadata_path(self, digest: Digest, url: str) -> Path | None:
+        place = hashlib.sha256(origin(url).encode()).hexdigest()[:16]
+        return None if self._root is None else self._root / "metadata" / digest.hex[:2] / f"{digest.hex[2:]}-{place}"
 
     @staticmethod
     def _read(path: Path | None) -> bytes | None:

@@ -16,7 +16,8 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelhouse.edge.http_errors import HttpError
-from wheelhouse.edge.index import Reader
+from wheelhouse.edge.index import PageReader
+from wheelhouse.edge.wheels import WheelReader
 from wheelhouse.edge.workers import Dropped, Task, Workers
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.events import Listener, Resolving, ignore
@@ -58,20 +59,20 @@ class ChannelFailed(WheelhouseError):
 class Shared:
     """What all targets of a run share: each page and each wheel's metadata is asked for once."""
 
-    def __init__(self, reader: Reader, workers: Workers, *, listen: Listener = ignore) -> None:
-        self.reader, self.workers = reader, workers
+    def __init__(self, pages: PageReader, wheels: WheelReader, workers: Workers, *, listen: Listener = ignore) -> None:
+        self.pages, self.wheels, self.workers = pages, wheels, workers
         self._listen = listen
         self._tasks: dict[object, Task[Any]] = {}
         self._lock = threading.Lock()
-        self._pages = self._metadata = 0
+        self._page_count = self._metadata_count = 0
 
     def page(self, index: Index, name: NormalizedName) -> Task[Page | None]:
         """The index's page for a project, being fetched."""
 
         def work() -> Page | None:
-            page = self.reader.page(index, name)
-            self._pages += 1
-            self._listen(Resolving(self._pages, self._metadata))
+            page = self.pages.page(index, name)
+            self._page_count += 1
+            self._listen(Resolving(self._page_count, self._metadata_count))
             return page
 
         return self._once((index, name), work)
@@ -80,9 +81,9 @@ class Shared:
         """The candidate's core metadata, being fetched."""
 
         def work() -> CoreMetadata:
-            found = self.reader.metadata(candidate)
-            self._metadata += 1
-            self._listen(Resolving(self._pages, self._metadata))
+            found = self.wheels.metadata(candidate)
+            self._metadata_count += 1
+            self._listen(Resolving(self._page_count, self._metadata_count))
             return found
 
         return self._once(candidate.file, work)
@@ -156,7 +157,12 @@ class LiveCatalog:
             return self._first(route.indexes, name, wait)
         *given, channel = route.indexes
         files = self._first(given, name, wait)
-        page = self._channel_page(channel, name, wait)
+        try:
+            page = self._channel_page(channel, name, wait)
+        except ChannelUnreachable:
+            if files is None:
+                raise
+            return files  # the channel could only have added versions that the default index lacks
         if page is None:
             return files
         return self._beside(name, files or [], [Listed(file, channel) for file in page.files])

@@ -123,17 +123,29 @@ def fetch_unknown(
         run.close()
 
 
-def _remembered(slot: Slot, url: str, store: Store, http: Http) -> tuple[Digest, int] | None:
-    """What the file was the last time, if the store still has it and the server still has that very one."""
+def last_seen(url: str, store: Store) -> tuple[Digest, int] | None:
+    """What the file at `url` was when `fetch_unknown` last had it, if the store still has that; nobody is asked."""
+    found = _memo(store.incoming(redact(url)), store)
+    return None if found is None else found[:2]
+
+
+def _memo(slot: Slot, store: Store) -> tuple[Digest, int, str] | None:
+    """Digest, size and validator of the last time, if the store still has the wheel."""
     try:
         told = json.loads(slot.memo.read_bytes())
         digest, size, validator = Digest(told["digest"]), int(told["size"]), str(told["validator"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if not store.has(digest, size):
+    return (digest, size, validator) if store.has(digest, size) else None
+
+
+def _remembered(slot: Slot, url: str, store: Store, http: Http) -> tuple[Digest, int] | None:
+    """What the file was the last time, if the store still has it and the server still has that very one."""
+    found = _memo(slot, store)
+    if found is None:
         return None
     answer = http.head(url)
-    return (digest, size) if answer.status_code == 200 and strong_validator(answer) == validator else None
+    return found[:2] if answer.status_code == 200 and strong_validator(answer) == found[2] else None
 
 
 class _Run:

@@ -19,6 +19,7 @@ from wheelhouse.metadata import unpacked_size
 from wheelhouse.outputs.bundle import Entry
 
 MANIFEST = "MANIFEST.json"
+SUMS = "SHA256SUMS"
 
 
 class ForeignFolder(WheelhouseError):
@@ -32,6 +33,19 @@ class ForeignFolder(WheelhouseError):
 
     def __str__(self) -> str:
         return f"`{self.path}` exists and is no bundle of wheelhouse"
+
+
+class StrayFile(WheelhouseError):
+    """The bundle to replace holds a file that is no part of it."""
+
+    hint = "name another folder with `--output`, or move that file away"
+
+    def __init__(self, path: Path, stray: str) -> None:
+        super().__init__(path, stray)
+        self.path, self.stray = path, stray
+
+    def __str__(self) -> str:
+        return f"`{self.path}` holds `{self.stray}`, which is no part of the bundle"
 
 
 def scripts() -> dict[str, bytes]:
@@ -55,11 +69,11 @@ def update(entries: Sequence[Entry], folder: Path, store: Store) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         names = {entry.path for entry in entries}
         stale = [name for name in _laid_out(folder) if name not in names]
-        for path in (MANIFEST, "SHA256SUMS"):  # while it changes, the folder does not look complete
-            (folder / path).unlink(missing_ok=True)
+        # While it changes, the folder does not look complete, but its manifest always knows which wheels are ours
+        (folder / SUMS).unlink(missing_ok=True)
         for name in stale:
             files.remove(folder / name)
-        for entry in sorted(entries, key=lambda each: each.path == MANIFEST):
+        for entry in sorted(entries, key=lambda each: (each.path == SUMS, each.path != MANIFEST)):
             _put(entry, folder, store)
     except OSError as error:
         raise files.CannotWrite(folder, (error.strerror or str(error)).lower()) from error
@@ -68,13 +82,12 @@ def update(entries: Sequence[Entry], folder: Path, store: Store) -> None:
 def replace(entries: Sequence[Entry], folder: Path, store: Store) -> None:
     """Build a bundle beside its place, then put it there in one step; an older bundle of ours makes room.
 
-    Raises `ForeignFolder` for a folder with other things in it.
+    Raises `ForeignFolder` for a folder that is no bundle, and `StrayFile` for a bundle with other things in it.
     """
-    if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ForeignFolder(folder)
     fresh = files.beside(folder)
     old = files.beside(folder)
     try:
+        _may_go(folder, entries)
         fresh.mkdir(parents=True)
         for entry in entries:
             _put(entry, fresh, store)
@@ -84,9 +97,28 @@ def replace(entries: Sequence[Entry], folder: Path, store: Store) -> None:
     except OSError as error:
         raise files.CannotWrite(folder, (error.strerror or str(error)).lower()) from error
     finally:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
         for leftover in (fresh, old):
             if leftover.exists():
                 shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _may_go(folder: Path, entries: Sequence[Entry]) -> None:
+    """Nothing is lost with the folder: it is empty, or a bundle of ours with nothing else in it."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        ours = {str(wheel["path"]) for target in manifest["targets"] for wheel in target["wheels"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ForeignFolder(folder) from None
+    ours |= {entry.path for entry in entries}
+    present = {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()
+    }
+    if strays := sorted(present - ours):
+        raise StrayFile(folder, strays[0])
 
 
 def pack(entries: Sequence[Entry], path: Path, prefix: str, store: Store) -> None:

@@ -13,10 +13,11 @@ import platformdirs
 from wheelhouse.edge.cache import Cache
 from wheelhouse.edge.catalog import Shared
 from wheelhouse.edge.http import Http, HttpSettings
-from wheelhouse.edge.index import Reader
+from wheelhouse.edge.index import PageReader
 from wheelhouse.edge.store import Store
+from wheelhouse.edge.wheels import WheelReader
 from wheelhouse.edge.workers import Workers
-from wheelhouse.events import Listener, ignore
+from wheelhouse.events import Event, Listener, ignore
 from wheelhouse.indexes import PYTORCH_URL
 
 _READERS = 24  # threads that read pages and metadata: they wait for the network nearly all the time
@@ -29,6 +30,7 @@ class Settings:
     cache_dir: Path | None = None
     cached: bool = True
     offline: bool = False
+    refresh: bool = False  # ask for pages again, however fresh the cache's are
     ca_file: Path | None = None
     client_cert: Path | None = None
     proxy: str | None = None
@@ -47,6 +49,7 @@ class Session:
     def __init__(self, settings: Settings, *, listen: Listener = ignore) -> None:
         root = cache_folder(settings.cache_dir)
         self.settings, self.listen = settings, listen
+        self._told: set[Event] = set()
         self.http = Http(
             HttpSettings(
                 ca_file=settings.ca_file,
@@ -58,16 +61,18 @@ class Session:
         )
         self.store = Store(root / "wheels")
         self.cache = Cache(root if settings.cached else None)
-        self.reader = Reader(
-            self.http,
-            self.cache,
-            self.store,
-            offline=settings.offline,
-            pytorch_url=settings.pytorch_url,
-            listen=listen,
+        self.pages = PageReader(
+            self.http, self.cache, offline=settings.offline, refresh=settings.refresh, pytorch_url=settings.pytorch_url
         )
+        self.wheels = WheelReader(self.http, self.cache, self.store, offline=settings.offline, listen=listen)
         self.workers = Workers(_READERS, "reader")
-        self.shared = Shared(self.reader, self.workers, listen=listen)
+        self.shared = Shared(self.pages, self.wheels, self.workers, listen=listen)
+
+    def tell_once(self, event: Event) -> None:
+        """Tell what several targets would say in the same words."""
+        if event not in self._told:
+            self._told.add(event)
+            self.listen(event)
 
     def __enter__(self) -> Self:
         return self

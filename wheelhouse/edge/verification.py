@@ -106,7 +106,7 @@ def _folder(folder: Path) -> None:
 def _tar(path: Path) -> None:
     try:
         with tarfile.open(path, "r:") as archive:
-            members = {member.name.partition("/")[2]: member for member in archive if member.isfile()}
+            members = _members(path, archive)
             listed = members.pop(_SUMS, None)
             if listed is None:
                 raise Damaged(path, (f"it has no `{_SUMS}`",))
@@ -114,6 +114,29 @@ def _tar(path: Path) -> None:
             _compare(path, sums, members, lambda name: _hash(_content(archive, members[name])))
     except (tarfile.TarError, OSError, ValueError) as error:
         raise Damaged(path, (f"it cannot be read: {error}",)) from error
+
+
+def _members(path: Path, archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
+    """The files by their names in the bundle. Raises `Damaged` for what would unpack to anything but one bundle."""
+    members: dict[str, tarfile.TarInfo] = {}
+    top: str | None = None
+    problems = []
+    for member in archive:
+        if member.isdir():
+            continue
+        folder, _, name = member.name.partition("/")
+        top = folder if top is None else top
+        if not member.isfile():
+            problems.append(f"`{member.name}` is no file")
+        elif folder != top or ".." in name.split("/"):
+            problems.append(f"`{member.name}` does not lie in `{top}`")
+        elif name in members:
+            problems.append(f"`{member.name}` is in it twice")
+        else:
+            members[name] = member
+    if problems:
+        raise Damaged(path, tuple(problems))
+    return members
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:

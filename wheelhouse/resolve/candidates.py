@@ -63,7 +63,6 @@ class Offer:
 
     candidate: Candidate | None
     refusals: tuple[Refusal, ...]
-    yanked: bool = False
 
     def reason(self) -> Reason | None:
         """Why the version has no candidate: the reason of the file that came nearest; None when it has one.
@@ -136,9 +135,7 @@ class Project:
                 best, taken = key, listed
         if taken is None:
             return Offer(None, tuple(refusals))
-        return Offer(
-            Candidate(self.name, version, taken.file, taken.index), tuple(refusals), taken.file.yanked is not None
-        )
+        return Offer(Candidate(self.name, version, taken.file, taken.index), tuple(refusals))
 
     def _verdict(
         self, version: Version, listed: Listed, tail: str | None, yanked: bool
@@ -191,7 +188,7 @@ def _split(project: NormalizedName, filename: str) -> tuple[Version, str | None]
         build = parts[2] if len(parts) == 6 else ""
         if build and not _BUILD.fullmatch(build):
             return None
-        version = _version(parts[1].replace("_", "-") if "_" in parts[1] else parts[1])
+        version = None if "__" in parts[0] else _version(parts[1])
         tail = f"{build}:{'-'.join(parts[-3:])}"
         return None if version is None or not _readable(parts[-3:]) else (version, tail)
     stem = _SDIST.sub("", filename)

@@ -26,6 +26,7 @@ from wheelhouse.resolve.refusals import (
 from wheelhouse.resolve.view import View, Want
 
 _SHOWN = 4  # versions named per reason
+_STEPS = 24  # lines of a proof that are shown
 
 
 class Impossible(WheelhouseError):
@@ -56,6 +57,31 @@ class Impossible(WheelhouseError):
         return Impossible(self.sentence, (*self.details, detail), hint=hints, missing=self.missing, absent=self.absent)
 
 
+class Unasked(Impossible):
+    """Every solution that was found takes a pre-release or a yanked file that nobody asked for.
+
+    That is no proof that there is no other.
+    """
+
+    def __init__(self, error: Impossible, candidates: Sequence[Candidate]) -> None:
+        self.candidates = tuple(candidates)
+        told = {name for name, _ in error.missing}
+        lines, hints = [], [error.hint] if error.hint else []
+        for candidate in candidates:
+            yanked = candidate.file.yanked is not None
+            if candidate.project not in told:
+                lines.append(f"`{candidate}` would do, but it {'was yanked' if yanked else 'is a pre-release'}")
+            name, more = ("yanked release", "") if yanked else ("pre-release", ", or give `--pre`")
+            hints.append(f"to take a {name}, name it: `{candidate.project}=={candidate.version}`{more}")
+        super().__init__(
+            error.sentence,
+            (*error.details, *lines),
+            hint="\n".join(hints),
+            missing=error.missing,
+            absent=error.absent,
+        )
+
+
 class Undecided(WheelhouseError):
     """Both solvers gave up; that is no proof that there is no solution."""
 
@@ -74,18 +100,29 @@ def impossible(
 ) -> Impossible:
     """The story of a set of wants that cannot be met.
 
-    `conflicts` are the solver's last words; where they are empty, or nothing is wrong with them alone, the roots speak.
+    `conflicts` are the solver's last words, `proof` the second opinion's steps. What was asked for directly speaks
+    first, then a conflict of one version of each project; where several versions of a project were tried in turn, none
+    of their conflicts is the whole reason.
     """
-    told = [*conflicts, *(Conflict(want, None) for want in roots)]
+    asked = [Conflict(want, None) for want in roots]
+    story = _one_reason(view, roots, asked)
+    if story is None and not _tried(conflicts):
+        story = _one_reason(view, roots, [*conflicts, *asked])
+    return _attempts(view, roots, conflicts, proof) if story is None else story
+
+
+def _one_reason(view: View, roots: Sequence[Want], conflicts: Sequence[Conflict]) -> Impossible | None:
+    """The story of wants that cannot be met, alone or together on one project; None where there is no such project."""
     by_project: dict[NormalizedName, list[Conflict]] = {}
-    for conflict in told:
+    for conflict in conflicts:
         by_project.setdefault(conflict.want.project, []).append(conflict)
     for name, group in by_project.items():
         if view.project(name) is None:
+            ours = any(conflict.parent is None for conflict in group)
             return Impossible(
                 f"no index lists a project named `{name}`",
                 _chains(view, roots, group),
-                hint="check the spelling; a private index is given with `--extra-index-url`",
+                hint=f"{'check the spelling; ' if ours else ''}a private index is given with `--extra-index-url`",
                 absent=(name,),
             )
     for name, group in by_project.items():
@@ -95,21 +132,64 @@ def impossible(
     for name, group in by_project.items():
         if next(view.matching(name, _together(group)), None) is None:
             texts = _unique(conflict.want.text for conflict in group)
-            lines = [*_chains(view, roots, group), *_refused(view, name, _together(group))]
+            lines = [*_chains(view, roots, group), *_refused(view, name, view.constrained(name, _together(group)))]
             return Impossible(f"{_listed(texts)} cannot be met together", lines)
-    lines = [*_chains(view, roots, conflicts), *proof]
-    return Impossible("no set of versions meets all requirements", lines)
+    return None
+
+
+def _tried(conflicts: Sequence[Conflict]) -> dict[NormalizedName, list[Candidate]]:
+    """The projects of which several versions were tried, each with those versions, newest first."""
+    tried: dict[NormalizedName, dict[Candidate, None]] = {}
+    for conflict in conflicts:
+        if conflict.parent is not None:
+            tried.setdefault(conflict.parent.project, {})[conflict.parent] = None
+    return {
+        name: sorted(parents, key=lambda each: each.version, reverse=True)
+        for name, parents in tried.items()
+        if len(parents) > 1
+    }
+
+
+def _attempts(view: View, roots: Sequence[Want], conflicts: Sequence[Conflict], proof: Sequence[str]) -> Impossible:
+    """Who wants what, and what nothing fits: of each project the newest versions that were tried."""
+    tried = _tried(conflicts)
+    dropped = {each for versions in tried.values() if len(versions) > _SHOWN + 1 for each in versions[_SHOWN:]}
+    kept = [each for each in conflicts if each.parent not in dropped]
+    lines = _chains(view, roots, kept)
+    for name, versions in sorted(tried.items()):
+        if len(versions) > _SHOWN + 1:
+            lines.append(f"{len(versions) - _SHOWN} more versions of `{name}` do no better")
+    unfit: dict[NormalizedName, Impossible] = {}
+    for conflict in kept:
+        story = _one_reason(view, roots, [conflict]) if conflict.want.project not in unfit else None
+        if story is not None:
+            unfit[conflict.want.project] = story
+            told = [story.sentence] if story.absent else story.details
+            lines.extend(line for line in told if line not in lines)
+    return Impossible(
+        "no set of versions meets all requirements",
+        lines or _shortened(proof),
+        hint="\n".join(dict.fromkeys(story.hint for story in unfit.values() if story.hint)),
+        missing=[each for story in unfit.values() for each in story.missing],
+        absent=[each for story in unfit.values() for each in story.absent],
+    )
+
+
+def _shortened(proof: Sequence[str]) -> list[str]:
+    if len(proof) <= _STEPS:
+        return list(proof)
+    half = _STEPS // 2
+    return [*proof[:half], f"… and {len(proof) - _STEPS} more steps …", *proof[-half:]]
 
 
 def _nothing_fits(view: View, roots: Sequence[Want], name: NormalizedName, conflict: Conflict) -> Impossible:
     specifier = view.constrained(name, conflict.want.specifier)
     refused = [reason for _, reason, _ in view.refused(name, specifier)]
     lines = [*_chains(view, roots, [conflict]), *_refused(view, name, specifier)]
-    constraint = view.constraints.get(name)
-    if constraint is not None:
-        lines.append(f"the constraint `{name}{constraint}` holds too")
     hint = ""
-    if refused and all(isinstance(reason, SdistOnly) for reason in refused):
+    if next(view.unconstrained(name, conflict.want.specifier), None) is not None:
+        sentence = f"no wheel of `{conflict.want.text}` fits the constraint `{name}{view.constraints[name]}`"
+    elif refused and all(isinstance(reason, SdistOnly) for reason in refused):
         sentence = f"`{conflict.want.text}` is only offered as source distributions, and wheelhouse takes wheels only"
         hint = "build its wheel on a machine like the target and give its folder with `--find-links`"
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,8 +11,10 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelhouse.errors import WheelhouseError
+from wheelhouse.indexes import in_torch_family
 from wheelhouse.metadata import CoreMetadata
-from wheelhouse.resolve.refusals import NotAny, NotProven, Reason, SdistOnly, WrongBuild, WrongTag
+from wheelhouse.resolve.candidates import Candidate
+from wheelhouse.resolve.refusals import Needs, NotAny, NotProven, Reason, SdistOnly, WrongBuild, WrongTag
 from wheelhouse.resolve.view import View
 
 
@@ -28,17 +31,15 @@ class HeldBack:
     @property
     def is_error(self) -> bool:
         """Newer releases that exist only as source distributions stop the lock; the rest is a warning or a detail."""
-        return isinstance(self.reason, SdistOnly)
+        return _weight(self.reason) == 2
 
     @property
     def is_warning(self) -> bool:
         """Newer releases have wheels, but not for this platform or build."""
-        return isinstance(self.reason, WrongBuild | NotAny | NotProven) or (
-            isinstance(self.reason, WrongTag) and self.reason.part == "platform"
-        )
+        return _weight(self.reason) == 1
 
     def __str__(self) -> str:
-        if self.is_error:
+        if isinstance(self.reason, SdistOnly):
             return (
                 f"`{self.project}` {self.newer} is only a source distribution; {self.pinned} is the newest with a wheel"
             )
@@ -68,18 +69,30 @@ def held_back(view: View, pins: Iterable[tuple[NormalizedName, Version, Specifie
     pre-release is never the newer release of a final one.
     """
     found = []
-    for name, pinned, specifier in pins:
-        each = _newest_refused(view, name, pinned, view.constrained(name, specifier))
+    bounded = [(name, pinned, view.constrained(name, specifier)) for name, pinned, specifier in pins]
+    deciding = (_newest_unread(view, *pin) for pin in bounded)
+    view.expect_metadata([candidate for candidate in deciding if candidate is not None])
+    for name, pinned, specifier in bounded:
+        each = _newest_refused(view, name, pinned, specifier)
         if each is not None:
             found.append(each)
     return tuple(sorted(found, key=lambda held: held.project))
+
+
+def _newest_unread(view: View, name: NormalizedName, pinned: Version, specifier: SpecifierSet) -> Candidate | None:
+    """The candidate whose core metadata decides: the newest above the pin, where a lock's version came first."""
+    project = view.project(name)
+    if project is None:
+        return None
+    newer = itertools.takewhile(lambda version: version > pinned, project.versions)
+    offered = (project.offer(version).candidate for version in newer if view.contains(specifier, version))
+    return next((each for each in offered if each is not None), None)
 
 
 def _newest_refused(view: View, name: NormalizedName, pinned: Version, specifier: SpecifierSet) -> HeldBack | None:
     project = view.project(name)
     if project is None:
         return None
-    ruled_out = view.refusals.get(name, {})
     newest: HeldBack | None = None
     for version in project.versions:
         if version <= pinned or version.public == pinned.public:
@@ -90,11 +103,9 @@ def _newest_refused(view: View, name: NormalizedName, pinned: Version, specifier
         candidate = offer.candidate
         reason: Reason | None
         if candidate is not None:
-            reason = ruled_out.get(candidate.file.filename)
-            filename = candidate.file.filename
+            filename, usable = candidate.file.filename, view.usable(candidate)
+            reason = _lacking(view, candidate) if isinstance(usable, CoreMetadata) else usable
             if reason is None:
-                if version.is_prerelease or not isinstance(view.usable(candidate), CoreMetadata):
-                    continue
                 return None  # usable: the solver or the previous lock chose the older one
         else:
             reason = offer.reason()
@@ -104,12 +115,26 @@ def _newest_refused(view: View, name: NormalizedName, pinned: Version, specifier
     return newest
 
 
+def _lacking(view: View, candidate: Candidate) -> Needs | None:
+    """What the candidate requires that has not one wheel for the target, though the index has files of it."""
+    for want in view.dependencies(candidate, frozenset()):
+        if in_torch_family(want.project) and view.target.accelerator is None:
+            continue
+        if next(view.matching(want.project, want.specifier), None) is None:
+            specifier = view.constrained(want.project, want.specifier)
+            refused = [reason for _, reason, _ in view.refused(want.project, specifier)]
+            if refused:
+                return Needs(want.text, min(refused, key=_weight))
+    return None
+
+
 def _weight(reason: Reason) -> int:
-    """Errors before warnings before details; within one weight the newest release speaks."""
-    if isinstance(reason, SdistOnly):
-        return 2
-    if isinstance(reason, WrongBuild | NotAny | NotProven) or (
-        isinstance(reason, WrongTag) and reason.part == "platform"
-    ):
-        return 1
+    """2 for an error, 1 for a warning, 0 for a detail; within one weight the newest release speaks."""
+    match reason:
+        case Needs():
+            return _weight(reason.reason)
+        case SdistOnly():
+            return 2
+        case WrongBuild() | NotAny() | NotProven() | WrongTag(part="platform"):
+            return 1
     return 0

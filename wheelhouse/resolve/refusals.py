@@ -1,7 +1,7 @@
 """Why a file is not a candidate: values with a sentence each, in the order in which they are asked.
 
 The order is DESIGN §4's: yanked, too new, Requires-Python, interpreter or ABI tag, platform tag, build, sdist only.
-`NEARNESS` turns it into a number: the file that passed the most questions tells why a version is missing.
+`nearness` turns it into a number: the file that passed the most questions tells why a version is missing.
 """
 
 from __future__ import annotations
@@ -134,6 +134,17 @@ class BadMetadata(Reason):
 
     def __str__(self) -> str:
         return f"has unusable core metadata: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class Needs(Reason):
+    """The wheel is good, but something that it requires has no wheel for the target, for the reason that is given."""
+
+    text: str
+    reason: Reason
+
+    def __str__(self) -> str:
+        return f"needs `{self.text}`, which {self.reason}"
 
 
 def nearness(reason: Reason) -> int:

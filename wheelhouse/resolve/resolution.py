@@ -37,15 +37,22 @@ class Resolution:
     held_back: tuple[HeldBack, ...]
 
 
-def resolve(view: View, roots: Sequence[Want], *, allow_older: Collection[NormalizedName] = ()) -> Resolution:
+def resolve(
+    view: View,
+    roots: Sequence[Want],
+    *,
+    allow_older: Collection[NormalizedName] = (),
+    max_steps: int = second_opinion.MAX_STEPS,
+) -> Resolution:
     """The newest closed set that meets the roots; the same for the same catalog, in whatever order it is asked.
 
-    Raises `explain.Impossible` or `explain.Undecided` when there is none, and `OnlyOlder` when a pin is old
-    only because newer releases are source distributions and `allow_older` (names, or `:all:`) does not accept it.
+    Raises `explain.Impossible` or `explain.Undecided` (after `max_steps` of the second opinion) when there is none, and
+    `OnlyOlder` when a pin is old only because newer releases are source distributions and `allow_older` (names, or
+    `:all:`) does not accept it.
     """
+    roots = sorted(roots, key=lambda want: want.text)  # the order of a file's lines changes neither pins nor stories
     view.expect(Hint(want.project, want.specifier, want.extras) for want in roots)
-    proposal = _propose(view, roots)
-    pins = close(view, roots, proposal)
+    pins = _closed(view, roots, max_steps)
     held = held_back(view, ((pin.candidate.project, pin.candidate.version, _required(pin)) for pin in pins))
     refused = tuple(
         each for each in held if each.is_error and each.project not in allow_older and ":all:" not in allow_older
@@ -55,14 +62,35 @@ def resolve(view: View, roots: Sequence[Want], *, allow_older: Collection[Normal
     return Resolution(pins=pins, roots=tuple(sorted({want.project for want in roots})), held_back=held)
 
 
-def _propose(view: View, roots: Sequence[Want]) -> Mapping[NormalizedName, Candidate]:
+def _closed(view: View, roots: Sequence[Want], max_steps: int) -> tuple[Pin, ...]:
+    """A closed set in which nobody has a pre-release or a yanked file that nobody asked for.
+
+    The solvers judge that by wants that may be gone in the end, so it is judged once more; what should not be there is
+    barred, and they are asked again.
+    """
+    barred: tuple[Candidate, ...] = ()
+    while True:
+        try:
+            pins = close(view, roots, _propose(view, roots, max_steps))
+        except explain.Impossible as error:
+            if barred:
+                raise explain.Unasked(error, barred) from None
+            raise
+        unasked = tuple(pin.candidate for pin in pins if not view.admits(pin.candidate, _required(pin)))
+        if not unasked:
+            return pins
+        barred += unasked
+        view = view.without(unasked)
+
+
+def _propose(view: View, roots: Sequence[Want], max_steps: int) -> Mapping[NormalizedName, Candidate]:
     try:
         return provider.propose(view, roots)
     except provider.NoSolution as claim:
         if claim.proven:
             raise explain.impossible(view, roots, claim.conflicts) from None
         try:
-            return second_opinion.ask(view, roots)
+            return second_opinion.ask(view, roots, max_steps=max_steps)
         except second_opinion.Proof as proof:
             raise explain.impossible(view, roots, claim.conflicts, proof=proof.lines) from None
         except second_opinion.OutOfSteps as undecided:

@@ -5,8 +5,9 @@ Both solvers, the report on what was held back and the stories stand on this one
 
 from __future__ import annotations
 
+import copy
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -24,7 +25,7 @@ from wheelhouse.resolve.catalog import Catalog, Hint
 from wheelhouse.resolve.refusals import BadMetadata, NotProven, Reason, Refusal, RequiresPython
 from wheelhouse.target import MarkerError, Target
 
-_WINDOW = 6  # at most 2^6 versions of one project are expected at once
+WINDOW = 6  # at most 2^6 versions of one project are expected at once
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -47,6 +48,11 @@ class Want:
             extras,
             f"{requirement.name}{shown}{requirement.specifier}",
         )
+
+
+def asks_for_pre(specifier: SpecifierSet) -> bool:
+    """Whether a pre-release is named, so that pre-releases count like any other (PEP 440)."""
+    return specifier.prereleases is True or is_exact(specifier)
 
 
 def is_exact(specifier: SpecifierSet) -> bool:
@@ -74,13 +80,22 @@ class View:
     ) -> None:
         self.target, self.constraints, self.preferred, self.pre = target, constraints or {}, preferred or {}, pre
         self._catalog = catalog
+        self._barred: frozenset[Candidate] = frozenset()
         self._usable: dict[Candidate, CoreMetadata | Reason] = {}
         self._matching: dict[tuple[NormalizedName, str], _Kept] = {}
+        self._possible: dict[NormalizedName, tuple[Candidate, ...]] = {}
         self._dependencies: dict[tuple[Candidate, frozenset[NormalizedName]], tuple[Want, ...]] = {}
         # By identity, for hashing a set costs more than asking it; the set is kept so that its id stays its own
         self._contains: dict[int, tuple[SpecifierSet, dict[Version, bool]]] = {}
         self._refused: dict[NormalizedName, int] = {}
         self.refusals: dict[NormalizedName, dict[str, Reason]] = {}  # wheels whose core metadata ruled them out
+
+    def without(self, candidates: Iterable[Candidate]) -> View:
+        """The same view, but these candidates may not be taken. What was worked out so far is shared."""
+        other = copy.copy(self)
+        other._barred = self._barred | frozenset(candidates)
+        other._matching, other._possible = {}, {}
+        return other
 
     def project(self, name: NormalizedName) -> Project | None:
         """The project, None where no index has it.
@@ -145,6 +160,10 @@ class View:
         """These will be asked about soon."""
         self._catalog.expect(hints)
 
+    def expect_metadata(self, candidates: Sequence[Candidate]) -> None:
+        """The core metadata of these will be asked for soon."""
+        self._catalog.expect_metadata([each for each in candidates if each not in self._usable])
+
     def known_dependencies(self) -> Iterator[tuple[Candidate, tuple[Want, ...]]]:
         """Every candidate whose dependencies somebody asked for so far, in the order of asking."""
         for (candidate, _), wants in list(self._dependencies.items()):
@@ -161,31 +180,56 @@ class View:
         Pre-releases come last, and the caller takes them only where nothing else was usable (PEP 440), unless
         the specifier names one or all were asked for; then they stand in their order.
         """
+        asked, exact = self.pre or asks_for_pre(specifier), is_exact(specifier)
+        later: list[Candidate] = []
+        for candidate in self._offered(name):
+            if not self.contains(specifier, candidate.version) or (candidate.file.yanked is not None and not exact):
+                continue
+            if candidate.version.is_prerelease and not asked:
+                later.append(candidate)
+            else:
+                yield candidate
+        yield from later
+
+    def possible(self, name: NormalizedName) -> tuple[Candidate, ...]:
+        """Every candidate that some set of requirements could admit: finals, then pre-releases, then yanked ones."""
+        found = self._possible.get(name)
+        if found is None:
+            constraint = self.constrained(name, SpecifierSet())
+            within = [each for each in self._offered(name) if self.contains(constraint, each.version)]
+            within.sort(key=lambda each: (each.file.yanked is not None, each.version.is_prerelease and not self.pre))
+            found = self._possible[name] = tuple(within)
+        return found
+
+    def _offered(self, name: NormalizedName) -> Iterator[Candidate]:
+        """Of each version the wheel to take, a yanked one where there is no other: preferred first, then newest."""
         project = self.project(name)
         if project is None:
             return
-        exact = is_exact(specifier)
-        all_equal = self.pre or exact or specifier.prereleases is True
-        later: list[Candidate] = []
         first = self.preferred.get(name)
-        ordered = [*([first] if first in project.versions else []), *(v for v in project.versions if v != first)]
-        for version in ordered:
-            if not self.contains(specifier, version):
-                continue
-            offer = project.offer(version)
-            if offer.candidate is None and exact:
-                offer = project.offer(version, yanked=True)
-            if offer.candidate is None:
-                continue
-            if version.is_prerelease and not all_equal and version != first:
-                later.append(offer.candidate)
-            else:
-                yield offer.candidate
-        yield from later
+        for version in sorted(project.versions, key=lambda each: each != first):
+            candidate = project.offer(version).candidate or project.offer(version, yanked=True).candidate
+            if candidate is not None and candidate not in self._barred:
+                yield candidate
+
+    def admits(self, candidate: Candidate, specifier: SpecifierSet) -> bool:
+        """Whether the rules on yanked files (PEP 592) and pre-releases (PEP 440) let the set, all that is required of
+        its project, have this candidate. The caller passes a usable candidate in the set.
+        """
+        specifier = self.constrained(candidate.project, specifier)
+        if candidate.file.yanked is not None and not is_exact(specifier):
+            return False
+        if not candidate.version.is_prerelease or self.pre or asks_for_pre(specifier):
+            return True
+        best = next(self.matching(candidate.project, specifier), None)
+        return best is None or best.version.is_prerelease
 
     def matching(self, name: NormalizedName, specifier: SpecifierSet) -> Iterator[Candidate]:
         """The usable candidates, best first, constraint included; core metadata is read as far as is asked."""
-        specifier = self.constrained(name, specifier)
+        return self.unconstrained(name, self.constrained(name, specifier))
+
+    def unconstrained(self, name: NormalizedName, specifier: SpecifierSet) -> Iterator[Candidate]:
+        """As `matching`, without the constraint."""
         key = (name, str(specifier))
         kept = self._matching.get(key)
         if kept is None:
@@ -194,16 +238,16 @@ class View:
 
     def _find(self, name: NormalizedName, specifier: SpecifierSet) -> Iterator[Candidate]:
         found_final = False
-        all_equal = self.pre or is_exact(specifier) or specifier.prereleases is True
+        asked = self.pre or asks_for_pre(specifier)
         rest = self.versions(name, specifier)
         ahead: deque[Candidate] = deque()
         first = True
         while (candidate := ahead.popleft() if ahead else next(rest, None)) is not None:
-            if candidate.version.is_prerelease and found_final and not all_equal:
+            if candidate.version.is_prerelease and found_final and not asked:
                 return
             if not first and candidate not in self._usable:
                 # The n-th refusal of a project: what follows is expected, twice as far each time
-                count = self._refused[name] = min(self._refused.get(name, 0) + 1, _WINDOW)
+                count = self._refused[name] = min(self._refused.get(name, 0) + 1, WINDOW)
                 ahead.extend(islice(rest, max(0, 2**count - 1 - len(ahead))))
                 self._catalog.expect_metadata([candidate, *ahead])
             first = False

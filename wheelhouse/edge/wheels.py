@@ -1,0 +1,190 @@
+"""Core metadata, size and digest of single wheels, with as few bytes asked for as will do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from wheelhouse import metadata as core
+from wheelhouse.digests import Digest
+from wheelhouse.edge.cache import Cache
+from wheelhouse.edge.download import fetch_unknown, last_seen
+from wheelhouse.edge.http import Http
+from wheelhouse.edge.http_errors import HttpError, Refused, TooLarge
+from wheelhouse.edge.store import Store
+from wheelhouse.errors import WheelhouseError
+from wheelhouse.events import Listener, Noted, ignore
+from wheelhouse.metadata import BadMetadata, Missing, SparseFile
+from wheelhouse.resolve.candidates import Candidate
+from wheelhouse.simple import File
+
+_TAIL = 32 * 2**10  # bytes of a wheel's end: central directory and METADATA of nine wheels in ten (measured on 90)
+_ROUNDS = 6
+
+
+class NotCached(WheelhouseError):
+    """`--offline`, and no earlier run has seen this."""
+
+    hint = "run the same command once without `--offline`"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.what} is not in the cache, and `--offline` forbids to ask for it"
+
+
+class WheelReader:
+    """Asks files' own servers, for every target of a run. Safe to share between threads; it decides nothing.
+
+    `sizes` gathers file sizes (bytes) by URL that answers told on the way.
+    """
+
+    def __init__(
+        self, http: Http, cache: Cache, store: Store, *, offline: bool = False, listen: Listener = ignore
+    ) -> None:
+        self._http, self._cache, self._store, self._offline, self._listen = http, cache, store, offline, listen
+        self.sizes: dict[str, int] = {}
+
+    def metadata(self, candidate: Candidate) -> core.CoreMetadata:
+        """The core metadata of the candidate's own wheel: from the cache, its PEP 658 file, its tail, or all of it.
+
+        Raises `BadMetadata` for a wheel that cannot be used, and what `Http` raises for one that cannot be had.
+        """
+        file = candidate.file
+        kept = self._cache.metadata(file.digest, file.url) if file.digest is not None else None
+        if kept is not None:
+            content, size = kept
+            if size is not None:
+                self.sizes[file.url] = size
+        else:
+            content = self._read_metadata(file)
+            if file.digest is not None:
+                self._cache.keep_metadata(file.digest, file.url, content, self.sizes.get(file.url, file.size))
+        return core.parse(content, filename=file.filename, name=candidate.project, version=candidate.version)
+
+    def _read_metadata(self, file: File) -> bytes:
+        path = local_path(file.url)
+        if path is not None:
+            return _from_disk(path, file.filename)
+        if file.digest is not None and self._store.has(file.digest, file.size):
+            return _from_disk(self._store.path(file.digest), file.filename)
+        if self._offline:
+            seen = last_seen(file.url, self._store) if file.digest is None else None
+            if seen is None:
+                raise NotCached(f"the metadata of `{file.filename}`")
+            return _from_disk(self._store.path(seen[0]), file.filename)
+        if file.metadata:
+            content = self._advertised(file)
+            if content is not None:
+                return content
+        content = self._from_tail(file)
+        return content if content is not None else self._from_whole(file)
+
+    def _advertised(self, file: File) -> bytes | None:
+        """The PEP 658 file; None where it is missing or not the one that the page promised."""
+        answer = self._http.get(file.metadata_url, limit=core.LARGEST_METADATA)
+        if answer.status_code != 200:
+            self._listen(Noted(f"`{file.filename}` has no metadata file, though its index says so"))
+            return None
+        if file.metadata_digest is not None and Digest.of(answer.content) != file.metadata_digest:
+            self._listen(Noted(f"the metadata file of `{file.filename}` is not the promised one; the wheel is asked"))
+            return None
+        return answer.content
+
+    def _from_tail(self, file: File) -> bytes | None:
+        """METADATA by ranges from the wheel's end; None where the server does not serve ranges of it."""
+        try:
+            first = self._range(file.url, f"bytes=-{_TAIL}")
+            if first is None:
+                return None
+            start, content, size = first
+            sparse = SparseFile(size)
+            sparse.add(start, content)
+            for _ in range(_ROUNDS):
+                try:
+                    found = core.read_metadata(sparse, file.filename)
+                    self.sizes[file.url] = size
+                    return found
+                except Missing as missing:
+                    more = self._range(file.url, f"bytes={missing.start}-{missing.end - 1}")
+                    if more is None or more[2] != size:
+                        return None
+                    sparse.add(more[0], more[1])
+        except (TooLarge, ValueError) as error:
+            self._listen(Noted(f"ranges of `{file.filename}` cannot be used: {error}"))
+        return None
+
+    def _range(self, url: str, wanted: str) -> tuple[int, bytes, int] | None:
+        """(offset, bytes, size of the file) of a range; a server that ignores ranges may send a small file whole."""
+        headers = {"Range": wanted, "Accept-Encoding": "identity"}
+        answer = self._http.get(url, headers=headers, limit=80 * 2**20)
+        if answer.status_code == 200:
+            return 0, answer.content, len(answer.content)
+        if answer.status_code != 206:
+            if answer.status_code in (401, 403, 404, 410):
+                raise Refused(url, answer.status_code, proxy=self._http.proxy_for(url))
+            return None
+        unit, _, rest = answer.headers.get("content-range", "").partition(" ")
+        span, _, size = rest.partition("/")
+        start, _, end = span.partition("-")
+        if unit != "bytes" or not (start.isdecimal() and end.isdecimal() and size.isdecimal()):
+            return None
+        if int(end) - int(start) + 1 != len(answer.content) or int(end) >= int(size):
+            return None
+        return int(start), answer.content, int(size)
+
+    def _from_whole(self, file: File) -> bytes:
+        self._listen(Noted(f"`{file.filename}` is fetched whole for its metadata: its server does not serve ranges"))
+        digest, size = fetch_unknown(file.filename, file.url, self._store, self._http, listen=self._listen)
+        if file.digest is not None and digest != file.digest:
+            raise BadMetadata(file.filename, f"the wheel is {digest}, but its index says {file.digest}")
+        self.sizes[file.url] = size
+        return _from_disk(self._store.path(digest), file.filename)
+
+    def size(self, file: File) -> int | None:
+        """The file's size in bytes, from an answer already seen or a HEAD; None where the server does not tell."""
+        known = file.size if file.size is not None else self.sizes.get(file.url)
+        if known is not None:
+            return known
+        path = local_path(file.url)
+        try:
+            if path is not None:
+                return path.stat().st_size
+            if self._offline:
+                return None
+            answer = self._http.head(file.url, headers={"Accept-Encoding": "identity"})
+        except (HttpError, OSError):
+            return None
+        length = answer.headers.get("content-length", "")
+        if answer.status_code != 200 or not length.isdecimal():
+            return None
+        kept = self._cache.metadata(file.digest, file.url) if file.digest is not None else None
+        if kept is not None and file.digest is not None:
+            self._cache.keep_metadata(file.digest, file.url, kept[0], int(length))
+        return int(length)
+
+    def digest(self, file: File) -> tuple[Digest, int]:
+        """The digest and size of a file whose index tells none: it is fetched into the store."""
+        if self._offline and local_path(file.url) is None:
+            seen = last_seen(file.url, self._store)
+            if seen is None:
+                raise NotCached(f"`{file.filename}`, whose index gives no digest,")
+            return seen
+        return fetch_unknown(file.filename, file.url, self._store, self._http, listen=self._listen)
+
+
+def local_path(url: str) -> Path | None:
+    """The path that a `file:` URL names; None for any other URL."""
+    parts = urlsplit(url)
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+
+
+def _from_disk(path: Path, filename: str) -> bytes:
+    try:
+        with path.open("rb") as wheel:
+            return core.read_metadata(wheel, filename)
+    except OSError as error:
+        raise BadMetadata(filename, str(error)) from error
