@@ -10,6 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
+from wheelhouse.config import NamedRoute, Override
 from wheelhouse.digests import Digest
 from wheelhouse.edge.catalog import ChannelUnreachable, LiveCatalog
 from wheelhouse.edge.index import shown
@@ -46,6 +47,10 @@ class Wanted:
     exclude_newer: datetime | None = None
     pre: bool = False
     allow_older: frozenset[NormalizedName] = frozenset()
+    from_sdist: frozenset[NormalizedName] = frozenset()  # may be built from their source distribution
+    no_binary: frozenset[NormalizedName] = frozenset()  # of these also: their wheels do not count
+    routes: tuple[tuple[NamedRoute, Index], ...] = ()  # the first pattern that fits decides
+    overrides: tuple[Override, ...] = ()
     upgrade: bool = False
     upgrade_packages: frozenset[NormalizedName] = frozenset()
 

@@ -12,6 +12,7 @@ from urllib.parse import urljoin
 
 from packaging.requirements import Requirement
 
+from wheelhouse.digests import Digest
 from wheelhouse.errors import Failures, WheelhouseError
 from wheelhouse.simple.links import plain
 
@@ -27,6 +28,8 @@ class Root:
     requirement: Requirement
     source: str
     line: int
+    direct: str | None = None  # the URL or path of the one file or folder that it may come from, as written
+    hashes: tuple[Digest, ...] = ()  # `--hash`: no other file of the project counts; empty: any may
 
 
 @dataclass(frozen=True, kw_only=True)
