@@ -14,7 +14,7 @@ from world import FakeIndex, FakePyTorch, Replace, Status, build_wheel
 from world.project import CLOSED
 
 from wheelhouse.edge.cache import Cache
-from wheelhouse.edge.catalog import ChannelFailed, ChannelUnreachable, LiveCatalog, Shared
+from wheelhouse.edge.catalog import ChannelFailed, ChannelUnreachable, LiveCatalog, Rules, Shared
 from wheelhouse.edge.http import Http, HttpSettings
 from wheelhouse.edge.http_errors import Refused
 from wheelhouse.edge.index import PageReader
@@ -52,7 +52,7 @@ def catalog(shared: Shared, index: FakeIndex, pytorch: FakePyTorch) -> LiveCatal
 
 def over(shared: Shared, index: FakeIndex, base: str, **more: object) -> LiveCatalog:
     indexes = Indexes(default=Index(index.simple), channel=Index(f"{base}/cu121"), pytorch_url=base, **more)  # type: ignore[arg-type]
-    return LiveCatalog(shared, indexes, CU121)
+    return LiveCatalog(shared, indexes, CU121, rules=Rules())
 
 
 def hint(name: str, specifier: str = "") -> Hint:

@@ -81,8 +81,8 @@ def test_index_options_in_a_constraints_file_count_as_pip_counts_them(project: P
     [
         ("./here", "line 2 of `requirements.txt`: `./here`: "),
         (
-            "app @ https://index.test/app-1.0-py3-none-any.whl",
-            "line 2 of `requirements.txt`: `app @ https://index.test",
+            "app @ git+https://index.test/app.git",
+            "line 2 of `requirements.txt`: `app @ git+https://index.test",
         ),
         ("app=1.0", "line 2 of `requirements.txt`: `app=1.0`: "),
         ("--frobnicate", "line 2 of `requirements.txt`: `--frobnicate`: "),
@@ -406,7 +406,7 @@ def test_an_old_wheel_below_newer_source_distributions_is_taken_only_when_accept
         "error: `lib` 3.0 is only a source distribution; 2.0 is the newest with a wheel\n"
         "\n"
         "hint: to take the old release anyway: `--allow-older lib`\n"
-        "hint: to take the new one: build its wheel yourself and give its folder with `--find-links`\n"
+        "hint: to build the new one, which runs its code here: `--from-sdist lib`\n"
     )
     for accepted in ("Lib", ":all:"):
         assert project.lock("app", *TARGET, "--allow-older", accepted).code == 0

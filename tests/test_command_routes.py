@@ -232,7 +232,7 @@ def test_an_extra_index_that_has_only_the_wrong_wheels_still_speaks_alone(small:
     other.add(build_sdist("ours", "1.0"))
     ran = small.lock("ours", "--extra-index-url", other.simple, "--target", "linux-x86_64-py310")
     assert ran.code == 1
-    assert ran.err.startswith("error: `ours` is only offered as source distributions, and wheelhouse takes wheels only")
+    assert ran.err.startswith("error: `ours` is only offered as source distributions, and none may be built")
 
 
 def test_an_extra_index_that_denies_access_is_an_error_and_pypi_is_not_asked(small: Project, other: FakeIndex) -> None:

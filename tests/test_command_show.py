@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from world import FakeIndex, build_wheel, pip_wheel
 from world.project import CLOSED, Project
 
+from wheelhouse.outputs.sizes import readable
+
 PY310, PY311 = "linux-x86_64-py310", "linux-x86_64-py311"
 FOR = ("--target", PY310)
 BOTH = ("--target", PY310, "--target", PY311)
@@ -28,6 +30,12 @@ def project(index: FakeIndex, tmp_path: Path) -> Project:
     return Project(tmp_path, index)
 
 
+def sizes(project: Project, *names: str, label: str = PY310) -> list[str]:
+    """The sizes of these projects' wheels as people read them, then that of all wheels of the lock."""
+    found = {package["name"]: package["wheels"][0]["size"] for package in project.locked(label)["packages"]}
+    return [*(readable(found[name]) for name in names), readable(sum(found.values()))]
+
+
 # tree and why
 
 
@@ -35,15 +43,22 @@ def test_the_tree_shows_each_branch_once(project: Project) -> None:
     assert project.lock("app", "lib", "--target", PY310).code == 0
     ran = project.run("tree")
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out == "app 1.0\n├── leaf 1.0\n└── lib 1.0\n    ├── leaf 1.0\n    └── old 1.0\nlib 1.0 (*)\n"
+    app, lib, leaf, old, total = sizes(project, "app", "lib", "leaf", "old")
+    assert ran.out == (
+        f"app 1.0 ({app})\n├── leaf 1.0 ({leaf})\n└── lib 1.0 ({lib})\n    ├── leaf 1.0\n    └── old 1.0 ({old})\n"
+        f"lib 1.0 (*)\n4 packages, {total}\n"
+    )
 
 
 def test_trees_of_several_locks_stand_below_their_labels(project: Project) -> None:
     assert project.lock("lib", *BOTH).code == 0
     ran = project.run("tree")
-    assert ran.out == f"{PY310}:\nlib 1.0\n├── leaf 1.0\n└── old 1.0\n{PY311}:\nlib 1.0\n└── leaf 1.0\n"
-    assert project.run("tree", "--target", PY311).out == "lib 1.0\n└── leaf 1.0\n"
-    assert project.run("tree", f"lockfiles/pylock.{PY311}.toml").out == "lib 1.0\n└── leaf 1.0\n"
+    lib, leaf, old, total = sizes(project, "lib", "leaf", "old")
+    of_311 = f"lib 1.0 ({lib})\n└── leaf 1.0 ({leaf})\n2 packages, {sizes(project, label=PY311)[0]}\n"
+    of_310 = f"lib 1.0 ({lib})\n├── leaf 1.0 ({leaf})\n└── old 1.0 ({old})\n3 packages, {total}\n"
+    assert ran.out == f"{PY310}:\n{of_310}{PY311}:\n{of_311}"
+    assert project.run("tree", "--target", PY311).out == of_311
+    assert project.run("tree", f"lockfiles/pylock.{PY311}.toml").out == of_311
 
 
 def test_why_gives_the_chain_and_everyone_who_asks(project: Project) -> None:
@@ -217,6 +232,8 @@ _WORDS = st.one_of(
     st.sampled_from(
         [
             "lock", "fetch", "bundle", "build", "verify", "tree", "why", "targets", "cache", "info", "prune", "--help",
+            "diff", "--json", "--extra", "--group", "--all-extras", "--config", "--no-config", "--keyring", "--not",
+            "x==1.0", "uv.lock", "pyproject.toml", "run.py", "--from-sdist",
             "--target", "--quiet", "--offline", "--upgrade", "--lock-dir", "-r", "-c", "--exclude-newer", "--jobs",
             "--allow-older", "--find-links", "--index-url", "--extra-index-url", "--tar", "--pre", "--proxy", "--cert",
             "--torch-index", "pypi", PY310, "linux-x86_64-cu121-py310", "macos-arm64-py312", "torch", "torch==2.1.2",
@@ -230,7 +247,8 @@ _WORDS = st.one_of(
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(command=st.sampled_from(["lock", "build", "fetch", "verify", "tree", "why", "targets", "bundle", "cache"]),
+@given(command=st.sampled_from(["lock", "build", "fetch", "verify", "tree", "why", "targets", "bundle", "cache",
+                                "diff"]),
        words=st.lists(_WORDS, max_size=6))  # fmt: skip
 def test_no_arguments_whatever_give_a_traceback(project: Project, command: str, words: list[str]) -> None:
     """`wheelhouse` of the test world fails on one; what is asked of indexes ends at a closed port."""
@@ -252,12 +270,13 @@ def test_a_code_page_without_box_characters_gets_the_tree_all_the_same(
 ) -> None:
     """Windows, where stdout is a pipe."""
     assert project.lock("app", "--target", PY310).code == 0
+    app, leaf, _ = sizes(project, "app", "leaf")
     ran = subprocess.run(
         [sys.executable, "-m", "wheelhouse", "tree"],
         cwd=project.folder, capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding},
     )  # fmt: skip
     assert (ran.returncode, ran.stderr) == (0, b"")
-    assert ran.stdout.splitlines()[:2] == [b"app 1.0", branch]
+    assert ran.stdout.splitlines()[:2] == [b"app 1.0 (" + app.encode() + b")", branch + b" (" + leaf.encode() + b")"]
 
 
 def test_a_reader_that_goes_away_is_no_error(project: Project) -> None:

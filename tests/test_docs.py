@@ -37,6 +37,7 @@ FOREIGN = {
     "--require-hashes", "--no-deps", "--no-index", "--find-links", "--offline", "--isolated", "--wheel-dir",
     "--platform", "--python-version", "--abi", "--python-platform", "--torch-backend", "--trusted-host", "--version",
     "--index-url", "--extra-index-url", "--pre", "--check", "--help",
+    "--hash", "--no-binary", "--only-binary", "--prefer-binary", "--use-feature",
 }  # fmt: skip
 
 

@@ -29,6 +29,7 @@ FLOORS = (
     {"plan", "outputs"},
     {"edge"},
     {"locking"},
+    {"adopting"},
     {"workflow"},
     {"cli"},
     {"__main__"},

@@ -165,26 +165,17 @@ def test_environment_variables_take_their_value_from_the_argument() -> None:
         ("-e .", "an editable install cannot be locked"),
         ("-e git+https://git.example/x", "an editable install cannot be locked"),
         ("--editable=./x", "an editable install cannot be locked"),
-        ("torch @ https://a.example/torch-1-py3-none-any.whl", "a URL in place of an index cannot be locked"),
-        ("torch[a]@file:///x.whl", "a URL in place of an index cannot be locked"),
-        ("https://a.example/torch-1-py3-none-any.whl", "a URL cannot be locked"),
-        ("git+https://git.example/x.git@main#egg=x", "a URL cannot be locked"),
-        ("./wheels/torch-1-py3-none-any.whl", "a path cannot be locked"),
-        ("wheels/torch-1-py3-none-any.whl", "a path cannot be locked"),
-        (".", "a path cannot be locked"),
-        (".[dev]", "a path cannot be locked"),
-        ("~/x", "a path cannot be locked"),
-        ("C:\\x", "a path cannot be locked"),
-        ("torch-1-py3-none-any.whl", "a file cannot be locked"),
-        ("torch==1 --hash=sha256:00", "hashes beside a requirement are not read"),
-        ("torch==1 \\\n  --hash=sha256:00", "hashes beside a requirement are not read"),
-        ("torch --global-option=x", "`--global-option` beside a requirement is not known"),
+        ("torch -e .", "an editable install cannot be locked"),
+        ("torch -e.", "an editable install cannot be locked"),
+        ("torch --global-option=x", "settings of a build cannot be locked"),
+        ("torch --config-settings a=b", "settings of a build cannot be locked"),
+        ("torch -Ca=b", "settings of a build cannot be locked"),
         ("torch -r x.txt", "`-r` beside a requirement is not known"),
-        ("--require-hashes", "hashes beside a requirement are not read"),
         ("--trusted-host a.example", "TLS verification is never switched off"),
-        ("--no-binary :all:", "a lock holds wheels only"),
-        ("--prefer-binary", "a lock holds wheels only"),
-        ("--use-feature=x", "`--use-feature` is not known here"),
+        ("--no-build-isolation", "what is built is always built in isolation"),
+        ("--use-feature=x", "`--use-feature` names features of pip"),
+        ("--config-settings a=b", "settings of a build cannot be locked"),
+        ("--global-option x", "settings of a build cannot be locked"),
         ("-x", "`-x` is not known here"),
         ("--pre=yes", "`--pre` takes no value"),
         ("--index-url", "`--index-url` needs a value"),
@@ -232,6 +223,7 @@ def test_all_bad_lines_of_all_files_are_told_together() -> None:
 
 def test_an_error_shows_no_credentials_and_cannot_drive_the_terminal() -> None:
     error = refusal("torch @ https://me:p@ss@a.example/\x1b[2Jx.whl" + "x" * 300)
+    assert error.reason == "it holds control characters"
     assert error.text == "torch @ https://a.example/ [2Jx.whl" + "x" * 165 + "…"
     assert "p@ss" not in repr(error)
 
@@ -240,7 +232,7 @@ def test_a_requirement_that_is_typed_wrongly_is_wrong_usage() -> None:
     assert requirements.requirement(" torch==2.5.1 ") == root("torch==2.5.1", 0, "command line")
     with pytest.raises(RequirementError) as raised:
         requirements.requirement("./x.whl")
-    assert str(raised.value) == "command line: `./x.whl`: a path cannot be locked"
+    assert str(raised.value) == "command line: `./x.whl`: `x.whl` is not the name of a wheel"
     assert raised.value.exit_code == 2
 
 
@@ -297,7 +289,19 @@ PIECES = st.sampled_from(
         "(",
         "-",
         "--hash=",
+        "sha256:",
+        "0" * 64,
         "/",
+        "\\",
+        ".",
+        ".whl",
+        "x-1.zip",
+        "https://",
+        "file:",
+        "git+",
+        "--no-binary",
+        "--require-hashes",
+        ":all:",
     ]
 )
 
@@ -312,7 +316,20 @@ def test_any_text_is_a_requirements_file_or_a_told_error(text: str, nested: str)
     except WheelhouseError as error:
         assert str(error)
     else:
-        assert all(root.line >= 1 for root in found.roots)
+        assert all(each.line >= 1 for each in (*found.roots, *found.folders, *found.constraints))
+        assert all(root.requirement.url is None for root in (*found.roots, *found.constraints))
+        assert all(folder.path for folder in found.folders)
+
+
+@given(text=st.text() | st.lists(PIECES).map("".join))
+def test_any_typed_text_is_a_requirement_or_a_told_error(text: str) -> None:
+    try:
+        found = requirements.asked(text)
+    except RequirementError as error:
+        assert str(error).startswith("command line: ")
+        assert error.hint != ""
+    else:
+        assert (found.source, found.line) == ("command line", 0)
 
 
 @given(data=st.binary())

@@ -6,10 +6,10 @@ Paths stay as written: they are relative to the file, and whoever reads it knows
 from __future__ import annotations
 
 import difflib
-import fnmatch
+import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -48,10 +48,6 @@ class NamedRoute:
 
     pattern: str
     index: str
-
-    def fits(self, project: NormalizedName) -> bool:
-        """Whether the project takes this route."""
-        return fnmatch.fnmatchcase(project, self.pattern)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +100,7 @@ def parse(text: str, source: str, *, table: tuple[str, ...] = ()) -> Config | No
             return None
     if not isinstance(found, dict):
         raise BadConfig(source, ".".join(table), "is no table")
-    return _Reader(source, found).config()
+    return _Reader(source, found, "".join(f"{name}." for name in table)).config()
 
 
 class _Reader:
@@ -235,14 +231,32 @@ def _pattern(text: str) -> str:
     return re.sub(r"[-_.]+", "-", text).lower()
 
 
+def example(targets: Sequence[str] = (), requirements: Sequence[str] = ()) -> str:
+    """The text of a commented `wheelhouse.toml` with these targets and requirements files in place of the examples.
+
+    The labels and paths are written as TOML's basic strings, so they may hold anything.
+    """
+    text = EXAMPLE
+    for key, values in (("targets", targets), ("requirements", requirements)):
+        if values:
+            quoted = ", ".join(json.dumps(each, ensure_ascii=False) for each in values)  # JSON's escapes are TOML's
+            head, _, tail = text.partition(f"\n{key} = ")
+            text = f"{head}\n{key} = [{quoted}]\n{tail.partition(chr(10))[2]}"
+    return text
+
+
 EXAMPLE = """\
 # wheelhouse.toml: what `wheelhouse build` does here when it is given no argument. Every key may be left out.
+# The same keys may stand in pyproject.toml, below `[tool.wheelhouse]`. Paths start from this file's folder. What is
+# typed, or set by a WHEELHOUSE_ variable, counts in place of what stands here.
 
 # The machines to lock for; `wheelhouse targets` shows the parts of a label.
 targets = ["linux-x86_64-cu121-py310"]
 
-# Requirements and constraints files, relative to this file.
+# Requirements files, a pyproject.toml (with extras and groups of it) or a script; and constraints files.
 requirements = ["requirements.in"]
+# extras = ["plot"]
+# groups = ["dev"]
 # constraints = ["constraints.txt"]
 
 # Leave out files uploaded after this day.
@@ -255,12 +269,18 @@ requirements = ["requirements.in"]
 # Projects that may be built from their source distribution (this runs their code, here).
 # from-sdist = ["openai-whisper"]
 
-# The default index, and a mirror of PyTorch's channels.
+# The default index, and a mirror of PyTorch's channels. `${NAME}` in a URL is taken from the environment.
 # index-url = "https://example.org/simple"
 # pytorch-url = "https://example.org/pytorch/whl"
 # torch-index = "auto"
 
-# Other indexes, and which projects come from them, and only from them.
+# Where locks, wheel folders and bundles are written.
+# lock-dir = "lockfiles"
+# wheel-dir = "wheels"
+# output = "bundles"
+
+# Other indexes, and which projects come from them, and only from them. An index that no route names is asked before the
+# default one. With `find-links = true` it is a page or a folder of wheels.
 # [[indexes]]
 # name = "company"
 # url = "https://packages.example.org/simple"

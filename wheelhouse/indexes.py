@@ -13,7 +13,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
-from packaging.utils import NormalizedName
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from wheelhouse.data import table
@@ -68,11 +68,15 @@ class NeedsAccelerator(UsageError):
 class ForeignChannel(UsageError):
     """An index option names a channel of PyTorch's index that is not the target's."""
 
-    def __init__(self, url: str, channel: str, target: str) -> None:
-        super().__init__(
-            f"the index `{url}` is PyTorch's channel `{channel}`, but the target `{target}` takes its own",
-            hint="drop that index option; the target's accelerator chooses the channel",
-        )
+    def __init__(self, url: str, channel: str, target: str, *, accelerator: str | None) -> None:
+        what = f"PyTorch's channel `{channel}`" if channel else "PyTorch's, with all channels together"
+        if accelerator is None:
+            why = f"the target `{target}` names no accelerator"
+            hint = "say which build the target takes, such as `cpu` or `cu121`, and drop that index option"
+        else:
+            why = f"the target `{target}` takes its own"
+            hint = "drop that index option; the target's accelerator chooses the channel"
+        super().__init__(f"the index `{url}` is {what}, but {why}", hint=hint)
 
 
 class NoStandIn(WheelhouseError):
@@ -118,6 +122,7 @@ class Indexes:
     channel: Index | None = None
     pytorch_url: str = PYTORCH_URL
     standing_in: bool = False  # the default index stands in for an unreachable channel
+    routes: tuple[tuple[str, Index], ...] = ()  # patterns of normalized names, and who alone answers for them
 
     @property
     def all_channels(self) -> Index:
@@ -125,7 +130,13 @@ class Indexes:
         return Index(self.pytorch_url)
 
     def route(self, project: NormalizedName) -> Route | None:
-        """Whom to ask for `project`; None where only a channel could answer and the target has none."""
+        """Whom to ask for `project`; None where only a channel could answer and the target has none.
+
+        A route of the user's own comes first: the first pattern that fits (`fnmatch`).
+        """
+        for pattern, index in self.routes:
+            if fnmatch.fnmatchcase(project, pattern):
+                return Route((index,), "first")
         default = () if self.default is None else (self.default,)
         if in_torch_family(project):
             if self.channel is None:
@@ -152,9 +163,10 @@ def channel_of(url: str, pytorch_url: str) -> str | None:
 
 
 def _plain(url: str) -> str:
+    """Host and path: scheme, credentials and a port that goes without saying make no other index."""
     parts = urlsplit(url)
-    host = (parts.hostname or "") + (f":{parts.port}" if parts.port else "")
-    return f"{host}{parts.path.rstrip('/')}"
+    port = "" if parts.port in (None, 80, 443) else f":{parts.port}"
+    return f"{parts.hostname or ''}{port}{parts.path.rstrip('/')}"
 
 
 def without_channels(
@@ -172,7 +184,7 @@ def without_channels(
         elif channel == accelerator:
             notes.append(f"the index `{url}` is the target's own channel and is used for PyTorch's projects only")
         else:
-            raise ForeignChannel(url, channel or "(all channels)", label)
+            raise ForeignChannel(url, channel, label, accelerator=accelerator)
     return tuple(kept), tuple(notes)
 
 
@@ -182,7 +194,7 @@ def proven_accelerator(requires: tuple[Requirement, ...]) -> str | None:
     Missing pins prove nothing (torch 2.0 and older CUDA 11.7 builds, CPU builds, macOS): None.
     """
     for requirement in requires:
-        if requirement.name.lower().replace("_", "-") not in table("torch_family.json")["proof"]["projects"]:
+        if canonicalize_name(requirement.name) not in table("torch_family.json")["proof"]["projects"]:
             continue
         for specifier in requirement.specifier:
             if specifier.operator == "==":
@@ -195,7 +207,7 @@ def proven_accelerator(requires: tuple[Requirement, ...]) -> str | None:
 def pinned_torch(requires: tuple[Requirement, ...]) -> Version | None:
     """The one torch version that a project of the family is built for, where its core metadata pins it."""
     for requirement in requires:
-        if requirement.name == "torch":
+        if canonicalize_name(requirement.name) == "torch":
             for specifier in requirement.specifier:
                 if specifier.operator == "==" and not specifier.version.endswith(".*"):
                     return Version(specifier.version)

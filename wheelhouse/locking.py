@@ -12,22 +12,26 @@ from packaging.version import Version
 
 from wheelhouse.config import NamedRoute, Override
 from wheelhouse.digests import Digest
-from wheelhouse.edge.catalog import ChannelUnreachable, LiveCatalog
+from wheelhouse.edge.catalog import ChannelUnreachable, LiveCatalog, Rules
+from wheelhouse.edge.direct import direct_files
 from wheelhouse.edge.index import shown
 from wheelhouse.edge.session import Session
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.events import Said, Warned
 from wheelhouse.indexes import PYTORCH_URL, Index, Indexes, NoStandIn, TorchIndex, in_torch_family, without_channels
-from wheelhouse.lock import Lock
+from wheelhouse.lock import Lock, LockedPackage
 from wheelhouse.lock.record import inputs_digest, record
+from wheelhouse.metadata import CoreMetadata
 from wheelhouse.requirements import Root
 from wheelhouse.resolve.candidates import Candidate, Listed
 from wheelhouse.resolve.channels import channels_offering
 from wheelhouse.resolve.explain import Impossible
 from wheelhouse.resolve.refusals import TooNew
 from wheelhouse.resolve.resolution import Resolution, resolve
-from wheelhouse.resolve.view import View, Want
+from wheelhouse.resolve.view import View
+from wheelhouse.resolve.wants import Want
 from wheelhouse.target import Target
+from wheelhouse.urls import redact
 
 PIP = canonicalize_name("pip")
 
@@ -86,7 +90,44 @@ def lock_target(wanted: Wanted, target: Target, before: Lock | None, session: Se
         stand_in=stand_in,
         digests=digests,
         sizes=sizes,
+        constraints=constraints_of(wanted, target),
     )
+
+
+def constraints_of(wanted: Wanted, target: Target) -> dict[NormalizedName, SpecifierSet]:
+    """The constraints that hold on the target, those of one project together."""
+    constraints: dict[NormalizedName, SpecifierSet] = {}
+    for each in wanted.constraints:
+        if target.admits(each.requirement.marker):
+            name = canonicalize_name(each.requirement.name)
+            constraints[name] = constraints.get(name, SpecifierSet()) & each.requirement.specifier
+    return constraints
+
+
+def installer_for(wanted: Wanted, target: Target, session: Session) -> LockedPackage:
+    """The pip that runs on the target's Python, for a lock that another tool wrote.
+
+    Raises `Impossible` where no index has one, and what indexes raise.
+    """
+    attempt = _Attempt(wanted, target, None, session)
+    candidate = attempt.installer(attempt.catalog())
+    resolution = Resolution(pins=(), roots=(), held_back=())
+    digests, sizes = _complete(resolution, candidate, session)
+    inputs = inputs_digest({})
+    lock = record(resolution, target, installer=candidate, inputs=inputs, stand_in=None, digests=digests, sizes=sizes)
+    assert lock.installer is not None
+    return lock.installer
+
+
+def view_for(wanted: Wanted, target: Target, session: Session, *, standing_in: bool) -> View:
+    """What the target may choose from, by these rules and indexes; nothing is asked yet.
+
+    `standing_in`: PyPI stands in for the target's channel. Raises `ForeignChannel`.
+    """
+    attempt = _Attempt(wanted, target, None, session)
+    catalog = attempt.catalog(attempt._indexes(standing_in))
+    constraints = constraints_of(wanted, target)
+    return View(catalog, target, constraints=constraints, pre=wanted.pre, overrides=wanted.overrides)
 
 
 @dataclass(frozen=True)
@@ -102,22 +143,24 @@ class _Attempt:
         wanted, target = self.wanted, self.target
         indexes = self._indexes(standing_in)
         preferred = _preferred(wanted, self.before)
-        catalog = LiveCatalog(
-            self.session.shared, indexes, target, exclude_newer=wanted.exclude_newer, preferred=preferred
+        catalog = self.catalog(indexes, preferred)
+        view = View(
+            catalog,
+            target,
+            constraints=constraints_of(wanted, target),
+            preferred=preferred,
+            pre=wanted.pre,
+            overrides=wanted.overrides,
+            direct=frozenset(canonicalize_name(root.requirement.name) for root in wanted.roots if root.direct),
         )
-        constraints: dict[NormalizedName, SpecifierSet] = {}
-        for each in wanted.constraints:
-            if target.admits(each.requirement.marker):
-                name = canonicalize_name(each.requirement.name)
-                constraints[name] = constraints.get(name, SpecifierSet()) & each.requirement.specifier
-        view = View(catalog, target, constraints=constraints, preferred=preferred, pre=wanted.pre)
         roots = [Want.of(root.requirement) for root in wanted.roots if target.admits(root.requirement.marker)]
         try:
             resolution = resolve(view, roots, allow_older=wanted.allow_older)
         except Impossible as error:
             raise self._with_ways_out(error, indexes, view) from None
         _tell_times(view, resolution, wanted, self.session)
-        return resolution, self._installer(catalog)
+        _tell_extras(resolution, self.session)
+        return resolution, self.installer(catalog)
 
     def _indexes(self, standing_in: bool) -> Indexes:
         wanted, target = self.wanted, self.target
@@ -135,9 +178,50 @@ class _Attempt:
             channel=channel,
             pytorch_url=base,
             standing_in=standing_in,
+            routes=tuple((route.pattern, index) for route, index in wanted.routes),
         )
 
-    def _installer(self, catalog: LiveCatalog) -> Candidate:
+    def catalog(
+        self, indexes: Indexes | None = None, preferred: Mapping[NormalizedName, Version] | None = None
+    ) -> LiveCatalog:
+        wanted = self.wanted
+        indexes = indexes if indexes is not None else self._indexes(standing_in=False)
+        direct = direct_files(wanted.roots, self.target)
+        hashes: dict[NormalizedName, frozenset[Digest]] = {}
+        for root in wanted.roots:
+            if root.hashes and self.target.admits(root.requirement.marker):
+                name = canonicalize_name(root.requirement.name)
+                hashes[name] = hashes.get(name, frozenset()) | frozenset(root.hashes)
+        built = {name for name, each in direct.items() if not each.file.filename.endswith(".whl")}
+        rules = Rules(
+            exclude_newer=wanted.exclude_newer,
+            from_sdist=wanted.from_sdist | built,  # a path or URL of its own is asking for it by name
+            no_binary=wanted.no_binary,
+            hashes=hashes,
+            direct=direct,
+        )
+        return LiveCatalog(
+            self.session.shared,
+            indexes,
+            self.target,
+            rules=rules,
+            preferred=preferred,
+            source_metadata=self._source_metadata,
+        )
+
+    def _source_metadata(self, candidate: Candidate) -> CoreMetadata:
+        file, index = candidate.file, self.wanted.default_index
+        path, digest = self.session.sdists.fetch(file.filename, file.url, file.digest, file.size)
+        return self.session.sdists.metadata(
+            path,
+            digest,
+            project=candidate.project,
+            version=candidate.version,
+            target=self.target,
+            settings=self.session.build_settings(index.url if index is not None else None),
+        )
+
+    def installer(self, catalog: LiveCatalog) -> Candidate:
         """The newest pip that runs on the target's Python, wheels alone; it need not be in the closure."""
         preferred: dict[NormalizedName, Version] = {}
         if self.before is not None and self.before.installer is not None and not self.wanted.upgrade:
@@ -239,6 +323,13 @@ def _tell_times(view: View, resolution: Resolution, wanted: Wanted, session: Ses
                     )
 
 
+def _tell_extras(resolution: Resolution, session: Session) -> None:
+    """As pip and uv do: an extra that a release does not have is no error, but hardly what was meant."""
+    for pin in resolution.pins:
+        for extra in sorted(pin.extras - pin.metadata.extras):
+            session.tell_once(Warned(f"`{pin.candidate}` has no extra named `{extra}`"))
+
+
 def _complete(
     resolution: Resolution, installer: Candidate, session: Session
 ) -> tuple[dict[str, Digest], dict[str, int]]:
@@ -247,7 +338,10 @@ def _complete(
     digests: dict[str, Digest] = {}
     sizes: dict[str, int] = {}
     for candidate in candidates:
-        if candidate.file.digest is None:
+        if candidate.file.digest is None and candidate.is_sdist:
+            path, digests[candidate.file.url] = session.sdists.fetch(candidate.file.filename, candidate.file.url, None)
+            sizes[candidate.file.url] = path.stat().st_size
+        elif candidate.file.digest is None:
             if not candidate.index.find_links:
                 session.listen(
                     Warned(
@@ -277,4 +371,13 @@ def _facts(wanted: Wanted, target: Target) -> dict[str, object]:
         "exclude-newer": None if wanted.exclude_newer is None else wanted.exclude_newer.isoformat(),
         "pre": wanted.pre,
         "allow-older": sorted(wanted.allow_older),
+        "from-sdist": sorted(wanted.from_sdist),
+        "no-binary": sorted(wanted.no_binary),
+        "routes": [[route.pattern, index.url] for route, index in wanted.routes],
+        "overrides": [
+            [each.project, str(each.versions), list(each.drop), [str(one) for one in each.add]]
+            for each in wanted.overrides
+        ],
+        "direct": sorted(redact(root.direct) for root in wanted.roots if root.direct is not None),
+        "hashes": sorted(digest.hex for root in wanted.roots for digest in root.hashes),
     }

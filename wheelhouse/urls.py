@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -28,6 +28,15 @@ def split_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
     user, _, password = userinfo.partition(":")
     bare = urlunsplit(parts._replace(netloc=host))
     return bare, (unquote(user), unquote(password)) if userinfo else None
+
+
+def with_credentials(url: str, pair: tuple[str, str] | None) -> str:
+    """`url` with user and password in it, quoted; as it is where there are none. Not for messages."""
+    if pair is None:
+        return url
+    parts = urlsplit(url)
+    userinfo = ":".join(quote(each, safe="") for each in pair)
+    return urlunsplit(parts._replace(netloc=f"{userinfo}@{parts.netloc.rpartition('@')[2]}"))
 
 
 def origin(url: str) -> str:

@@ -1,20 +1,31 @@
-"""The whole program, told once: requirements become a lock, a lock becomes verified wheels, wheels become a bundle."""
+"""The whole program, told once: requirements become a lock, a lock becomes verified wheels, wheels become a bundle.
+
+What needs the network is imported where it is used: `verify` starts without it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.utils import NormalizedName
 
 from wheelhouse import __version__
-from wheelhouse.edge import download, folders, locks, verification
-from wheelhouse.edge.session import Session
+from wheelhouse.edge import folders, locks, verification
+from wheelhouse.edge.store import Store
 from wheelhouse.errors import Failures, UsageError, WheelhouseError
 from wheelhouse.events import Said, Warned
 from wheelhouse.lock import Lock, dump
-from wheelhouse.locking import Wanted, lock_target
 from wheelhouse.outputs.bundle import Entry, layout
 from wheelhouse.plan import plan
 from wheelhouse.target import Target
+
+if TYPE_CHECKING:
+    from wheelhouse.edge.sdists import Built
+    from wheelhouse.edge.session import Session
+    from wheelhouse.locking import Wanted
 
 
 class NotAll(Failures):
@@ -43,6 +54,10 @@ def lock(wanted: Wanted, targets: Sequence[Target], folder: Path, session: Sessi
 
     Raises `NotAll` with what went wrong, after every target was tried.
     """
+    from wheelhouse.edge.local_projects import packed
+    from wheelhouse.locking import lock_target
+
+    wanted = replace(wanted, roots=tuple(packed(root, folder / "sdists") for root in wanted.roots))
     written: list[Path] = []
     errors: dict[Target, WheelhouseError] = {}
     for target in targets:
@@ -81,7 +96,7 @@ def _tell(found: Lock, path: Path, before: Lock | None, session: Session) -> Non
             f"PyPI (in place of `{each.stand_in}`)" if each.stand_in else "its channel" for each in (before, found)
         )
         session.listen(Warned(f"torch now comes from {now}; in the lock before it came from {was}"))
-    session.listen(Said(f"locked {_count(len(found.packages), 'package')} for `{found.label}` in `{path}`"))
+    session.listen(Said(f"locked {_count(len(found.pins()), 'package')} for `{found.label}` in `{path}`"))
 
 
 def _count(count: int, noun: str) -> str:
@@ -93,6 +108,8 @@ def fetch(found: Sequence[Lock], wheel_dir: Path, session: Session, *, jobs: int
 
     Raises `NotAll` after everything else was fetched; only complete folders are laid out.
     """
+    from wheelhouse.edge import download
+
     wheels = [wheel for each in found for wheel in each.wheels()]
     errors: list[WheelhouseError] = []
     try:
@@ -103,18 +120,46 @@ def fetch(found: Sequence[Lock], wheel_dir: Path, session: Session, *, jobs: int
         errors.append(error)
     laid_out: list[Path] = []
     for each in found:
-        if all(session.store.has(wheel.digest, wheel.size) for wheel in each.wheels()):
-            folder = wheel_dir / each.label
-            try:
-                folders.update(_entries(each, session, wheel_folder="", folder=folder), folder, session.store)
-            except WheelhouseError as error:
-                errors.append(error)
+        folder = wheel_dir / each.label
+        try:
+            whole = _built(each, session)
+            if not all(session.store.has(wheel.digest, wheel.size) for wheel in whole.wheels()):
                 continue
-            laid_out.append(folder)
-            session.listen(Said(f"{_count(len(each.wheels()), 'wheel')} for `{each.label}` in `{folder}`"))
+            folders.update(_entries(whole, session, wheel_folder="", folder=folder), folder, session.store)
+        except WheelhouseError as error:
+            errors.append(error)
+            continue
+        laid_out.append(folder)
+        session.listen(Said(f"{_count(len(whole.wheels()), 'wheel')} for `{each.label}` in `{folder}`"))
     if errors:
         raise NotAll(errors, laid_out)
     return laid_out
+
+
+def _built(each: Lock, session: Session) -> Lock:
+    """The lock with a wheel for each of its sdists, built now where no earlier run has; in this thread.
+
+    Raises the errors of all builds that failed.
+    """
+    from wheelhouse.edge.sdists import completed
+
+    wheels: dict[NormalizedName, Built] = {}
+    errors: list[WheelhouseError] = []
+    for source in each.sources:
+        try:
+            wheels[source.name] = session.sdists.build(
+                source.sdist,
+                project=source.name,
+                version=source.version,
+                target=Target.parse(each.label),
+                store=session.store,
+                settings=session.build_settings(source.index),
+            )
+        except WheelhouseError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0] if len(errors) == 1 else Failures(errors)
+    return completed(each, wheels)
 
 
 def bundle(found: Sequence[Lock], output: Path, session: Session, *, tar: bool) -> list[Path]:
@@ -122,13 +167,18 @@ def bundle(found: Sequence[Lock], output: Path, session: Session, *, tar: bool) 
 
     Raises `NotAll` after every lock was tried.
     """
+    from wheelhouse.edge.sdists import completed
+
     written: list[Path] = []
     errors: list[WheelhouseError] = []
     for each in found:
         path = output / (f"{each.label}.tar" if tar else each.label)
         try:
-            verification.stored(each, session.store)
-            entries = _entries(each, session, wheel_folder="wheels/", folder=output / each.label)
+            target = Target.parse(each.label)
+            known = {source.name: session.sdists.built(source.sdist, target) for source in each.sources}
+            whole = completed(each, {name: built for name, built in known.items() if built is not None})
+            verification.stored(whole, session.store)
+            entries = _entries(whole, session, wheel_folder="wheels/", folder=output / each.label)
             if tar:
                 folders.pack(entries, path, each.label, session.store)
             else:
@@ -155,7 +205,7 @@ def _entries(each: Lock, session: Session, *, wheel_folder: str, folder: Path) -
     )
 
 
-def verify(paths: Sequence[Path], session: Session) -> list[Path]:
+def verify(paths: Sequence[Path], store: Store) -> list[Path]:
     """Read every byte of locks' wheels in the store, of wheel folders and of bundles, against its digest.
 
     Gives what was found good. Raises `NotAll` after all were read.
@@ -164,7 +214,7 @@ def verify(paths: Sequence[Path], session: Session) -> list[Path]:
     errors: list[WheelhouseError] = []
     for path in paths:
         try:
-            verification.verify(path, session.store)
+            verification.verify(path, store)
             good.append(path)
         except WheelhouseError as error:
             errors.append(error)

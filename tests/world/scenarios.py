@@ -4,13 +4,16 @@ A file holds a world and its cases. Of `[projects.NAME]`, each key is a version 
 
 - a list: the requirements of one `py3-none-any` wheel; or a table with any of
 - `requires`; `wheels` (tags, or whole file names where they are odd; [] for none); `sdist` (true: there is one);
-  `python` (the page's Requires-Python), `own-python` (the core metadata's); `yanked` (the reason); `uploaded` (a moment);
+  `python` (the page's Requires-Python), `own-python` (the core metadata's); `yanked` (the reason); `uploaded` (when);
   `extras`; `broken` (why its core metadata cannot be read); `url` (the folder its files lie in).
 
 `[[case]]` has `name`, `wanted` (requirements), and any of `target`, `constraints`, `preferred` (`NAME VERSION`), `pre`,
-`exclude-newer`, `allow-older`, `standing-in`, `max-steps`; then what must come of it: `pins` (`NAME VERSION`, every one), with
-`held-back` (the lines that are told, [] by default), `silent` (those that only `why` tells) and `files` (of the pins, where it matters), or `error` (the whole text, hints and
-all); and with either `unread`, projects or wheels whose core metadata nobody may ask for, or `most-read`, how many may be.
+`exclude-newer`, `allow-older`, `standing-in`, `max-steps`; then what must come of it:
+
+- `pins` (`NAME VERSION`, every one), with `held-back` (the lines that are told, [] by default), `silent` (those that
+  only `why` tells) and `files` (of the pins), the last two where they matter;
+- or `error`: the whole text, hints and all;
+- and with either `unread`: projects or wheels whose core metadata nobody may ask for.
 """
 
 from __future__ import annotations
@@ -35,7 +38,8 @@ from wheelhouse.resolve.candidates import Candidate, Listed, Project
 from wheelhouse.resolve.catalog import FixedCatalog
 from wheelhouse.resolve.refusals import BadMetadata
 from wheelhouse.resolve.resolution import Resolution, resolve
-from wheelhouse.resolve.view import View, Want
+from wheelhouse.resolve.view import View
+from wheelhouse.resolve.wants import Want
 from wheelhouse.simple.model import File
 from wheelhouse.target import Target
 
@@ -47,7 +51,7 @@ LINUX = "linux-x86_64-py311"
 class WatchedCatalog(FixedCatalog):
     """A catalog of values that writes down what it was asked for, and how long that would take.
 
-    Time is counted in answers: one that is asked for now is there one `moment` later, however many are asked for at once.
+    Time is counted in answers: what is asked for now is there one `moment` later, however much is asked for at once.
     """
 
     def __init__(self, projects: Sequence[Project], metadata: Mapping[str, CoreMetadata | BadMetadata]) -> None:

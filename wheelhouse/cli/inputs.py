@@ -1,37 +1,35 @@
-"""What was typed, put together with requirements files and pip's configuration.
+"""What was typed, put together with the configuration file, requirements files and pip's configuration.
 
-The command line wins over requirements files, and these over pip's configuration and `PIP_*` variables.
+The command line and `WHEELHOUSE_*` variables win over `wheelhouse.toml`, that over requirements files, and these over
+pip's configuration and `PIP_*` variables.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
-from wheelhouse.cli.options import moment
-from wheelhouse.edge import pip, requirement_files
+from wheelhouse.cli.addresses import Addresses
+from wheelhouse.cli.asked import Asked, asked_of, check_pythons
+from wheelhouse.cli.network import configuration_of, network_settings, settings_of
+from wheelhouse.cli.options import moment, targets_of
+from wheelhouse.config import NamedRoute
+from wheelhouse.edge import pip
+from wheelhouse.edge.config_files import Found
 from wheelhouse.edge.session import Settings
 from wheelhouse.errors import UsageError
 from wheelhouse.events import Listener, Noted, Said
-from wheelhouse.indexes import Index, channel_of
+from wheelhouse.indexes import PYTORCH_URL, Index, channel_of
 from wheelhouse.locking import Wanted
-from wheelhouse.requirements import Root, requirement
+from wheelhouse.requirements import Root
 from wheelhouse.target import Target
-from wheelhouse.urls import origin, split_credentials
 
-_INDEX_VARIABLES = (
-    "WHEELHOUSE_INDEX_URL",
-    "WHEELHOUSE_EXTRA_INDEX_URL",
-    "WHEELHOUSE_FIND_LINKS",
-    "WHEELHOUSE_PYTORCH_URL",
-)
+__all__ = ["Inputs", "inputs_of", "network_settings", "without_requirements"]
 
 
 @dataclass(frozen=True)
@@ -43,171 +41,113 @@ class Inputs:
     settings: Settings
 
 
-def targets_of(labels: Sequence[str]) -> tuple[Target, ...]:
-    """The targets that were named, each once. Raises `TargetError`."""
-    return tuple(dict.fromkeys(Target.parse(label) for label in labels))
-
-
-def settings_of(options: dict[str, Any], configuration: pip.PipConfiguration, credentials: dict[str, Any]) -> Settings:
-    """How to reach the world, from options and pip's configuration."""
-    cert = options.get("cert") or (Path(configuration.cert) if configuration.cert else None)
-    client_cert = options.get("client_cert") or (Path(configuration.client_cert) if configuration.client_cert else None)
-    if options.get("proxy"):
-        _check_proxy(options["proxy"])
-    for name, path in (("certificate file", cert), ("client certificate", client_cert)):
-        if path is not None and not path.exists():
-            raise UsageError(f"the {name} `{path}` does not exist", hint="correct `--cert`, or pip's `cert` setting")
-    return Settings(
-        cache_dir=options.get("cache_dir"),
-        cached=not options.get("no_cache", False),
-        offline=options.get("offline", False),
-        ca_file=cert,
-        client_cert=client_cert,
-        proxy=options.get("proxy") or configuration.proxy,
-        credentials=credentials,
-    )
-
-
-def _check_proxy(text: str) -> None:
-    try:
-        parts = urlsplit(text if "://" in text else f"http://{text}")
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good:
-        raise UsageError(f"`{text.rpartition('@')[2]}` is no proxy", hint="a proxy is `http://HOST:PORT`")
-
-
-def network_settings(options: dict[str, Any], listen: Listener) -> Settings:
-    """How to reach the world, for commands that ask no index.
-
-    Files may lie behind the same password as the pages: it is found where `lock` found it, but for its arguments.
-    """
-    configuration = _configuration(listen)
-    urls = [configuration.index_url or "", *(os.environ.get(name, "") for name in _INDEX_VARIABLES)]
-    credentials: dict[str, tuple[str, str]] = {}
-    for text in (each for url in urls for each in url.split() if "://" in each):
-        plain, pair = _index_url(text)
-        if pair is not None:
-            credentials[origin(plain)] = pair
-    return settings_of(options, configuration, credentials)
-
-
-def inputs_of(options: dict[str, Any], listen: Listener) -> Inputs:
+def inputs_of(options: Mapping[str, Any], listen: Listener, found: Found | None = None) -> Inputs:
     """Everything that `lock` needs. Raises `UsageError`, `TargetError` and what requirements files raise."""
     if not options["labels"]:
         raise UsageError("no target is named", hint="say which machine it is for: `--target linux-x86_64-cu121-py310`")
     targets = targets_of(options["labels"])
-    configuration = _configuration(listen)
-    files = [requirement_files.read(path) for path in options["requirement_files"]]
-    typed = [requirement(text) for text in options["requirement"]]
-    if not files and not typed:
-        path = requirement_files.default(Path())
-        listen(Said(f"reading `{path}`"))
-        files = [requirement_files.read(path)]
-    constraining = [requirement_files.read(path) for path in options["constraint_files"]]
-    told = [each.options for each in (*files, *constraining)]
-    credentials: dict[str, tuple[str, str]] = {}
+    if found is not None:
+        listen(Noted(f"`{found.config.source}` counts here; `--no-config` leaves it out"))
+    asked = asked_of(options, found, listen)
+    check_pythons(asked.pythons, targets)
+    wanted, settings = _put_together(options, asked, found, listen)
+    return Inputs(wanted, targets, settings)
 
-    def url(text: str) -> str:
-        plain, pair = _index_url(text)
-        if pair is not None:
-            credentials[origin(plain)] = pair
-        return plain
 
+def without_requirements(
+    options: Mapping[str, Any], listen: Listener, found: Found | None = None
+) -> tuple[Wanted, Settings]:
+    """Which indexes count and how to reach them, for commands that ask indexes and resolve nothing."""
+    return _put_together(options, Asked(), found, listen)
+
+
+def _put_together(
+    options: Mapping[str, Any], asked: Asked, found: Found | None, listen: Listener
+) -> tuple[Wanted, Settings]:
+    configuration = configuration_of(listen)
+    addresses = Addresses()
+    told = asked.told
     no_index = options["no_index"] or any(each.no_index for each in told) or configuration.no_index
-    pytorch_url = url(options["pytorch_url"])
-    named = [url(each) for each in (options["index_url"], *(each.index_url for each in reversed(told))) if each]
+    pytorch_url = addresses.index_url(options.get("pytorch_url") or PYTORCH_URL)
+    typed = (options["index_url"], *(each.index_url for each in reversed(told)))
+    named = [addresses.index_url(each) for each in typed if each]
     # One of PyTorch's channels is no default index: the target's own is dropped with a note, another one is an error
     channels = [each for each in named if channel_of(each, pytorch_url) is not None]
     default = next((Index(each) for each in named if each not in channels), None)
     if default is None and not no_index:
-        default = Index(_configured_index(configuration, pytorch_url, url, listen))
-    find_links = [*options["find_links"], *(link for each in told for link in each.find_links)]
+        default = Index(_configured_index(configuration, pytorch_url, addresses, listen))
+    extra = [addresses.index_url(each) for each in options["extra_index_urls"]]
+    extra += [addresses.index_url(each) for file in told for each in file.extra_index_urls]
+    links = [addresses.find_links(each) for each in options["find_links"]]
+    links += [addresses.find_links(each) for file in told for each in file.find_links]
+    routes, unrouted = _routes(found, addresses)
+    no_binary = frozenset(name for file in told for name in file.no_binary)
     wanted = Wanted(
-        roots=(*typed, *(root for file in files for root in file.roots)),
-        constraints=(*_constraints(constraining), *(root for file in files for root in file.constraints)),
+        roots=tuple(_without_credentials(root, addresses) for root in asked.roots),
+        constraints=asked.constraints,
         default_index=default,
         extra_indexes=tuple(
-            dict.fromkeys(
-                (
-                    *channels,
-                    *(url(each) for each in options["extra_index_urls"]),
-                    *(url(each) for file in told for each in file.extra_index_urls),
-                )
-            )
+            dict.fromkeys((*channels, *extra, *(index.url for index in unrouted if not index.find_links)))
         ),
-        find_links=tuple(dict.fromkeys(_find_links(link, url) for link in find_links)),
+        find_links=tuple(dict.fromkeys((*links, *(index for index in unrouted if index.find_links)))),
         pytorch_url=pytorch_url,
-        torch_index=options["torch_index"],
+        torch_index=options.get("torch_index") or "auto",
         ignored_indexes=configuration.ignored,
-        exclude_newer=moment(options["exclude_newer"]),
-        pre=options["pre"] or any(each.pre for each in told),
-        allow_older=frozenset(each if each == ":all:" else canonicalize_name(each) for each in options["allow_older"]),
-        upgrade=options["upgrade"],
-        upgrade_packages=frozenset(canonicalize_name(each) for each in options["upgrade_packages"]),
+        exclude_newer=moment(options.get("exclude_newer")),
+        pre=options.get("pre", False) or any(each.pre for each in told),
+        allow_older=_names(options.get("allow_older", ())),
+        from_sdist=_names(options.get("from_sdist", ())) | no_binary,
+        no_binary=no_binary,
+        routes=routes,
+        overrides=() if found is None else found.config.overrides,
+        upgrade=options.get("upgrade", False),
+        upgrade_packages=_names(options.get("upgrade_packages", ())),
     )
     if configuration.ignored:
         listen(Noted(f"not followed from pip's configuration: {' '.join(configuration.ignored)}"))
-    settings = settings_of(options, configuration, credentials)
+    services = [index.url for index in (*([default] if default else []), *wanted.find_links, *(i for _, i in routes))]
+    settings = settings_of(
+        options, configuration, addresses.credentials, [*services, *wanted.extra_indexes, pytorch_url]
+    )
     refresh = wanted.upgrade or bool(wanted.upgrade_packages)  # whoever asks for the newest wants today's
-    return Inputs(wanted, targets, dataclasses.replace(settings, pytorch_url=pytorch_url, refresh=refresh))
+    return wanted, dataclasses.replace(settings, pytorch_url=pytorch_url, refresh=refresh)
+
+
+def _without_credentials(root: Root, addresses: Addresses) -> Root:
+    """A requirement's own URL, its credentials kept for its server alone."""
+    if root.direct is None or urlsplit(root.direct).scheme not in ("http", "https"):
+        return root
+    return dataclasses.replace(root, direct=addresses.index_url(root.direct))
+
+
+def _names(texts: Sequence[str]) -> frozenset[NormalizedName]:
+    return frozenset(NormalizedName(each) if each == ":all:" else canonicalize_name(each) for each in texts)
+
+
+def _routes(
+    found: Found | None, addresses: Addresses
+) -> tuple[tuple[tuple[NamedRoute, Index], ...], tuple[Index, ...]]:
+    """The configuration's routes with their indexes, and the indexes that no route names."""
+    if found is None:
+        return (), ()
+    indexes = {
+        each.name: addresses.find_links(each.url, found.folder)
+        if each.find_links
+        else Index(addresses.index_url(each.url, found.folder))
+        for each in found.config.indexes
+    }
+    routes = tuple((route, indexes[route.index]) for route in found.config.routes)
+    routed = {route.index for route in found.config.routes}
+    return routes, tuple(index for name, index in indexes.items() if name not in routed)
 
 
 def _configured_index(
-    configuration: pip.PipConfiguration, pytorch_url: str, url: Callable[[str], str], listen: Listener
+    configuration: pip.PipConfiguration, pytorch_url: str, addresses: Addresses, listen: Listener
 ) -> str:
     """The default index where nothing that was typed or read names one: pip's."""
     if configuration.index_url is not None:
-        configured = url(configuration.index_url)
+        configured = addresses.index_url(configuration.index_url)
         if channel_of(configured, pytorch_url) is None:
             return configured
         listen(Said(f"pip's index `{configured}` is one of PyTorch's channels, and no default index"))
-    return url(pip.default_index_url())
-
-
-def _constraints(files: Sequence[Any]) -> tuple[Root, ...]:
-    roots = tuple(root for file in files for root in (*file.roots, *file.constraints))
-    for root in roots:
-        if root.requirement.extras:
-            raise UsageError(
-                f"line {root.line} of `{root.source}`: a constraint cannot have extras",
-                hint=f"write it without: `{root.requirement.name}{root.requirement.specifier}`",
-            )
-    return roots
-
-
-def _configuration(listen: Listener) -> pip.PipConfiguration:
-    configuration = pip.read(os.environ, pip.configuration_files())
-    for warning in configuration.warnings:
-        listen(warning)
-    return configuration
-
-
-def _index_url(text: str) -> tuple[str, tuple[str, str] | None]:
-    """An index's URL without credentials, and these. A folder becomes a `file:` URL."""
-    try:
-        scheme = urlsplit(text).scheme
-        if scheme in ("http", "https") and urlsplit(text).hostname and urlsplit(text).port != 0:
-            return split_credentials(text)
-    except ValueError:
-        scheme = ""
-    if scheme == "file":
-        return text, None
-    if Path(text).is_dir():
-        return Path(text).absolute().as_uri(), None
-    without_password = text.rpartition("@")[2]
-    raise UsageError(f"`{without_password}` is no index URL", hint="an index is `https://HOST/simple`, or a folder")
-
-
-def _find_links(text: str, url: Any) -> Index:
-    """A folder or page of links."""
-    if "://" in text:
-        return Index(url(text), find_links=True)
-    try:
-        path = Path(text).expanduser()
-    except RuntimeError:  # `~name`, and nobody has that name
-        path = Path(text)
-    if not path.exists():
-        raise UsageError(f"the find-links folder `{text}` does not exist", hint="correct `--find-links`")
-    return Index(path.absolute().as_uri(), find_links=True)
+    return addresses.index_url(pip.default_index_url())

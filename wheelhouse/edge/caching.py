@@ -9,7 +9,7 @@ from wheelhouse.digests import Digest
 from wheelhouse.edge.cache import Cache
 from wheelhouse.edge.files import readable
 from wheelhouse.edge.locks import read
-from wheelhouse.edge.session import cache_folder
+from wheelhouse.edge.places import cache_folder
 from wheelhouse.edge.store import Store
 
 
@@ -22,6 +22,19 @@ def info(cache_dir: Path | None) -> Iterator[str]:
     yield f"wheels: {wheels.count} ({readable(wheels.size)})"
     yield f"unfinished: {wheels.partials} ({readable(wheels.partial_size)})"
     yield f"pages and metadata: {count} ({readable(size)})"
+
+
+def facts(cache_dir: Path | None) -> dict[str, object]:
+    """What `info` tells, for machines; sizes in bytes."""
+    root = cache_folder(cache_dir)
+    count, size = Cache(root).size()
+    wheels = Store(root / "wheels").info()
+    return {
+        "folder": str(root),
+        "wheels": {"count": wheels.count, "size": wheels.size},
+        "unfinished": {"count": wheels.partials, "size": wheels.partial_size},
+        "pages": {"count": count, "size": size},
+    }
 
 
 def prune(cache_dir: Path | None, lock_dir: Path | None) -> Iterator[str]:

@@ -9,24 +9,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
+from wheelhouse.digests import Digest
 from wheelhouse.edge.http_errors import HttpError
 from wheelhouse.edge.index import PageReader
 from wheelhouse.edge.wheels import WheelReader
 from wheelhouse.edge.workers import Dropped, Task, Workers
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.events import Listener, Resolving, ignore
-from wheelhouse.indexes import Index, Indexes, Route
+from wheelhouse.indexes import Index, Indexes, Route, in_torch_family
 from wheelhouse.metadata import BadMetadata, CoreMetadata
 from wheelhouse.resolve import refusals
 from wheelhouse.resolve.candidates import Candidate, Listed, Project
 from wheelhouse.resolve.catalog import Hint
-from wheelhouse.resolve.view import Want
+from wheelhouse.resolve.wants import Want
 from wheelhouse.simple import Page
 from wheelhouse.target import Target
 
@@ -111,6 +113,17 @@ class Shared:
         return task.result()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """Which files of which projects count; `exclude_newer` is an aware moment."""
+
+    exclude_newer: datetime | None = None
+    from_sdist: frozenset[NormalizedName] = frozenset()  # these may be built
+    no_binary: frozenset[NormalizedName] = frozenset()  # these must be
+    hashes: Mapping[NormalizedName, frozenset[Digest]] = field(default_factory=dict)
+    direct: Mapping[NormalizedName, Listed] = field(default_factory=dict)  # these come from one file of their own
+
+
 class LiveCatalog:
     """The catalog of one target. The solver's thread asks; guesses run in the shared workers."""
 
@@ -120,11 +133,13 @@ class LiveCatalog:
         indexes: Indexes,
         target: Target,
         *,
-        exclude_newer: datetime | None = None,
+        rules: Rules,
         preferred: Mapping[NormalizedName, Version] | None = None,
+        source_metadata: Callable[[Candidate], CoreMetadata] | None = None,
     ) -> None:
-        self._shared, self._indexes, self._target, self._exclude_newer = shared, indexes, target, exclude_newer
-        self._preferred = preferred or {}
+        """`source_metadata` is asked for an sdist's, in the solver's thread: it may have to run the project's code."""
+        self._shared, self._indexes, self._target, self._rules = shared, indexes, target, rules
+        self._preferred, self._source_metadata = preferred or {}, source_metadata
         self._projects: dict[NormalizedName, Project | None] = {}
         self._guessed: set[tuple[object, ...]] = set()
         self._lock = threading.Lock()
@@ -136,12 +151,25 @@ class LiveCatalog:
 
     def _find(self, name: NormalizedName, wait: Callable[[Task[Any]], Any]) -> None:
         """Puts a project together from its route's pages; a `wait` that gives up raises and leaves it for later."""
+        direct = self._rules.direct.get(name)
         route = self._indexes.route(name)
-        files = None if route is None else self._files(route, name, wait)
+        files: Sequence[Listed] | None = [direct] if direct is not None else None
+        if direct is None and route is not None:
+            files = self._files(route, name, wait)
         project = None
-        if route is not None and files is not None:
-            standing_in = route.rule == "stand-in"
-            project = Project(name, files, self._target, exclude_newer=self._exclude_newer, standing_in=standing_in)
+        if files is not None:
+            project = Project(
+                name,
+                files,
+                self._target,
+                exclude_newer=self._rules.exclude_newer if direct is None else None,
+                standing_in=in_torch_family(name)
+                if direct is not None
+                else route is not None and route.rule == "stand-in",
+                from_sdist=name in self._rules.from_sdist,
+                no_binary=name in self._rules.no_binary,
+                hashes=self._rules.hashes.get(name, frozenset()),
+            )
         with self._lock:
             self._projects.setdefault(name, project)
 
@@ -203,6 +231,9 @@ class LiveCatalog:
 
     def metadata(self, candidate: Candidate) -> CoreMetadata | refusals.BadMetadata:
         try:
+            if candidate.is_sdist:
+                assert self._source_metadata is not None
+                return self._source_metadata(candidate)
             found: CoreMetadata = self._shared.wait(self._shared.metadata(candidate))
             return found
         except BadMetadata as error:
@@ -210,7 +241,8 @@ class LiveCatalog:
 
     def expect_metadata(self, candidates: Sequence[Candidate]) -> None:
         for candidate in candidates:
-            self._shared.metadata(candidate)
+            if not candidate.is_sdist:
+                self._shared.metadata(candidate)
 
     def expect(self, hints: Iterable[Hint]) -> None:
         for hint in hints:
@@ -240,7 +272,7 @@ class LiveCatalog:
                 self._find(hint.project, glance)
             project = self._projects[hint.project]
             candidate = self._best(project, hint) if project is not None else None
-            if candidate is None:
+            if candidate is None or candidate.is_sdist:
                 return
             metadata: CoreMetadata = glance(self._shared.metadata(candidate))
             wants = [Want.of(each) for each in metadata.requires if self._target.admits(each.marker, hint.extras)]

@@ -26,6 +26,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception
 from tenacity.nap import sleep_using_event
 
 from wheelhouse import __version__
+from wheelhouse.edge.credentials import Keyring
 from wheelhouse.edge.http_errors import (
     BadUrl,
     CutOff,
@@ -55,8 +56,8 @@ class HttpSettings:
     """How to reach the web. Times are in seconds.
 
     `credentials` by origin ("https://host:port"; the port may be left out) win over netrc's. `proxy` serves both
-    schemes and wins over the environment; NO_PROXY holds for either. `max_wait` caps every pause between two attempts,
-    the server's `Retry-After` too.
+    schemes and wins over the environment; NO_PROXY holds for either. `keyring` is asked after a 401.
+    `max_wait` caps every pause between two attempts, the server's `Retry-After` too.
     """
 
     ca_file: Path | None = None
@@ -66,6 +67,7 @@ class HttpSettings:
     read_timeout: float = 30
     attempts: int = 5
     credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    keyring: Keyring = field(default_factory=lambda: Keyring("disabled"))
     max_wait: float = 30
 
 
@@ -223,9 +225,20 @@ class Http:
             raise known.again(url) from known
         client = self._client(self._proxies.choose(bare))
         credentials = credentials or self._credentials.get(asked) or self._netrc.get(target.host)
-        # `auth` given even where there is none: else httpx would look for it in the URL
-        auth = httpx.BasicAuth(*credentials) if credentials else httpx.Auth()
-        return client.send(client.build_request(method, target, headers=dict(headers)), stream=True, auth=auth)
+
+        def send(pair: tuple[str, str] | None) -> httpx.Response:
+            # `auth` given even where there is none: else httpx would look for it in the URL
+            auth = httpx.BasicAuth(*pair) if pair else httpx.Auth()
+            return client.send(client.build_request(method, target, headers=dict(headers)), stream=True, auth=auth)
+
+        answer = send(credentials)
+        if answer.status_code == 401 and not (credentials and credentials[1]):
+            kept = self.settings.keyring.find(bare, credentials[0] if credentials else None)
+            if kept is not None:
+                answer.close()
+                self._credentials[asked] = kept
+                return send(kept)
+        return answer
 
     def _client(self, proxy: str | None) -> httpx.Client:
         with self._lock:

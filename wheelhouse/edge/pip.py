@@ -18,6 +18,7 @@ from wheelhouse.urls import redact
 
 _NAME = "pip.ini" if sys.platform == "win32" else "pip.conf"
 _SECTIONS = ("global", "install")  # pip: [global], then the command's own; a lock is what `pip install` would take
+_KEYRINGS = ("disabled", "import", "subprocess", "auto")  # `auto` is what pip takes where nothing is said; we take none
 _TRUE, _FALSE = ("y", "yes", "t", "true", "on", "1"), ("n", "no", "f", "false", "off", "0")
 
 
@@ -31,6 +32,7 @@ class PipConfiguration:
     client_cert: str | None = None  # a file with certificate and private key
     proxy: str | None = None  # as written: it may hold credentials, and may lack a scheme
     no_index: bool = False
+    keyring_provider: str | None = None  # "disabled", "import", "subprocess" or "auto"
     ignored: tuple[str, ...] = ()  # options that are not followed, ready to type but without credentials
     warnings: tuple[Warned, ...] = ()  # files and values that cannot be read; pip itself would stop
 
@@ -152,6 +154,7 @@ def _configuration(values: Mapping[str, tuple[str, str]], warnings: list[Warned]
         client_cert=_path(values.get("client-cert", nothing)[0]),
         proxy=values.get("proxy", nothing)[0],
         no_index=no_index.lower() in _TRUE,
+        keyring_provider=_one_of(values.get("keyring-provider", nothing)[0], _KEYRINGS),
         ignored=tuple(
             f"--{key} {redact(value)}"
             for key in ("extra-index-url", "find-links", "trusted-host")
@@ -159,6 +162,10 @@ def _configuration(values: Mapping[str, tuple[str, str]], warnings: list[Warned]
         ),
         warnings=tuple(warnings),
     )
+
+
+def _one_of(text: str | None, known: tuple[str, ...]) -> str | None:
+    return text if text in known else None
 
 
 def _path(text: str | None) -> str | None:

@@ -6,19 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import platformdirs
-
+from wheelhouse.edge import pip
 from wheelhouse.edge.cache import Cache
 from wheelhouse.edge.catalog import Shared
+from wheelhouse.edge.credentials import Keyring
 from wheelhouse.edge.http import Http, HttpSettings
 from wheelhouse.edge.index import PageReader
+from wheelhouse.edge.places import cache_folder
+from wheelhouse.edge.sdists import SdistReader
 from wheelhouse.edge.store import Store
 from wheelhouse.edge.wheels import WheelReader
 from wheelhouse.edge.workers import Workers
 from wheelhouse.events import Event, Listener, ignore
 from wheelhouse.indexes import PYTORCH_URL
+from wheelhouse.urls import origin, with_credentials
+
+if TYPE_CHECKING:
+    from wheelhouse.edge.isolation import BuildSettings
 
 _READERS = 24  # threads that read pages and metadata: they wait for the network nearly all the time
 
@@ -35,12 +41,9 @@ class Settings:
     client_cert: Path | None = None
     proxy: str | None = None
     credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # by origin
+    keyring: str = "disabled"  # or "import", "subprocess", "auto"
+    keyring_services: tuple[str, ...] = ()  # index URLs under which a keyring may know a password
     pytorch_url: str = PYTORCH_URL
-
-
-def cache_folder(cache_dir: Path | None) -> Path:
-    """The folder of pages, metadata and the store."""
-    return cache_dir if cache_dir is not None else Path(platformdirs.user_cache_dir("wheelhouse", appauthor=False))
 
 
 class Session:
@@ -56,6 +59,7 @@ class Session:
                 client_cert=settings.client_cert,
                 proxy=settings.proxy,
                 credentials=settings.credentials,
+                keyring=Keyring(settings.keyring, settings.keyring_services, listen=listen),
             ),
             listen=listen,
         )
@@ -65,8 +69,26 @@ class Session:
             self.http, self.cache, offline=settings.offline, refresh=settings.refresh, pytorch_url=settings.pytorch_url
         )
         self.wheels = WheelReader(self.http, self.cache, self.store, offline=settings.offline, listen=listen)
+        self.sdists = SdistReader(self.http, root / "sdists", offline=settings.offline, listen=listen)
         self.workers = Workers(_READERS, "reader")
         self.shared = Shared(self.pages, self.wheels, self.workers, listen=listen)
+
+    def build_settings(self, index: str | None) -> BuildSettings:
+        """How an sdist is built: build requirements come from that index, or from pip's own default.
+
+        Raises `NoDefaultIndex`.
+        """
+        from wheelhouse.edge.isolation import BuildSettings
+
+        url = index if index is not None else pip.default_index_url()
+        return BuildSettings(
+            index_url=with_credentials(url, self.settings.credentials.get(origin(url))),
+            work_folder=cache_folder(self.settings.cache_dir) / "builds",
+            ca_file=self.settings.ca_file,
+            client_cert=self.settings.client_cert,
+            proxy=self.settings.proxy,
+            twice=True,
+        )
 
     def tell_once(self, event: Event) -> None:
         """Tell what several targets would say in the same words."""

@@ -3,6 +3,25 @@
 from __future__ import annotations
 
 from wheelhouse.lock.codec import BadLock, dump, parse
-from wheelhouse.lock.model import Lock, LockedHeldBack, LockedPackage, LockedWheel
+from wheelhouse.lock.model import (
+    Lock,
+    LockedBuild,
+    LockedHeldBack,
+    LockedPackage,
+    LockedSdist,
+    LockedSource,
+    LockedWheel,
+)
 
-__all__ = ["BadLock", "Lock", "LockedHeldBack", "LockedPackage", "LockedWheel", "dump", "parse"]
+__all__ = [
+    "BadLock",
+    "Lock",
+    "LockedBuild",
+    "LockedHeldBack",
+    "LockedPackage",
+    "LockedSdist",
+    "LockedSource",
+    "LockedWheel",
+    "dump",
+    "parse",
+]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
@@ -25,6 +26,16 @@ class LockedWheel:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LockedSdist:
+    """A source distribution that is to be built; its fields are those of `LockedWheel`."""
+
+    filename: str
+    url: str
+    digest: Digest
+    size: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LockedPackage:
     """One pin: the project, its version, and the one wheel that the target takes."""
 
@@ -34,6 +45,51 @@ class LockedPackage:
     index: str | None = None
     dependencies: tuple[NormalizedName, ...] = ()
     required_by: tuple[str, ...] = ()  # "(asked for): torch==2.1.2", "torchvision: torch==2.1.2"
+
+    @property
+    def file(self) -> LockedWheel:
+        """The file that is fetched."""
+        return self.wheel
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedSource:
+    """One pin whose wheel is still to be built from its sdist; its fields are those of `LockedPackage`."""
+
+    name: NormalizedName
+    version: Version
+    sdist: LockedSdist
+    index: str | None = None
+    dependencies: tuple[NormalizedName, ...] = ()
+    required_by: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> LockedSdist:
+        """The file that is fetched."""
+        return self.sdist
+
+    def built(self, wheel: LockedWheel) -> LockedPackage:
+        """The pin with its wheel."""
+        return LockedPackage(
+            name=self.name,
+            version=self.version,
+            wheel=wheel,
+            index=self.index,
+            dependencies=self.dependencies,
+            required_by=self.required_by,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedBuild:
+    """How a pin's wheel came about: from which sdist, with which build requirements (`name==version`) and Python."""
+
+    name: NormalizedName
+    sdist: str  # its file name
+    digest: Digest  # of the sdist
+    requires: tuple[str, ...]
+    python: str  # "3.10.13"
+    repeatable: bool | None = None  # whether a second build gave the same bytes; None: nobody asked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,11 +109,13 @@ class Lock:
     requires_python: SpecifierSet
     environment: str  # a marker
     packages: tuple[LockedPackage, ...]
+    sources: tuple[LockedSource, ...] = ()  # what `fetch` still has to build
     installer: LockedPackage | None = None  # the pip of the offline side; never among `packages` unless asked for
     roots: tuple[NormalizedName, ...] = ()  # the projects asked for directly
     inputs: Digest | None = None  # of the requirements and options that decide the lock
     held_back: tuple[LockedHeldBack, ...] = ()
     stand_in: str | None = None  # the channel that PyPI's torch stands in for
+    builds: tuple[LockedBuild, ...] = ()  # of the wheels that were built here
     computed_hashes: tuple[str, ...] = ()  # wheels whose index gives no digest: ours was computed from a download
 
     def wheels(self) -> tuple[LockedWheel, ...]:
@@ -67,6 +125,20 @@ class Lock:
             every.append(self.installer.wheel)
         return tuple(sorted({wheel.filename: wheel for wheel in every}.values(), key=lambda wheel: wheel.filename))
 
-    def package(self, name: NormalizedName) -> LockedPackage | None:
+    def pins(self) -> tuple[LockedPackage | LockedSource, ...]:
+        """Every pin, built or not, by name."""
+        return tuple(sorted((*self.packages, *self.sources), key=lambda pin: pin.name))
+
+    def package(self, name: NormalizedName) -> LockedPackage | LockedSource | None:
         """The pin of a project, None where the lock has none."""
-        return next((package for package in self.packages if package.name == name), None)
+        return next((pin for pin in self.pins() if pin.name == name), None)
+
+    def with_built(self, wheels: Mapping[NormalizedName, LockedWheel], builds: tuple[LockedBuild, ...]) -> Lock:
+        """The lock with these sources' wheels in place of their sdists, and how they came about."""
+        built = (source.built(wheels[source.name]) for source in self.sources if source.name in wheels)
+        return replace(
+            self,
+            packages=tuple(sorted((*self.packages, *built), key=lambda package: package.name)),
+            sources=tuple(source for source in self.sources if source.name not in wheels),
+            builds=tuple(sorted((*self.builds, *builds), key=lambda build: build.name)),
+        )

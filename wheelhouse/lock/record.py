@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName
 
 from wheelhouse.digests import Digest
 from wheelhouse.indexes import in_torch_family
-from wheelhouse.lock.model import Lock, LockedHeldBack, LockedPackage, LockedWheel
+from wheelhouse.lock.model import Lock, LockedHeldBack, LockedPackage, LockedSdist, LockedSource, LockedWheel
 from wheelhouse.resolve.candidates import Candidate
 from wheelhouse.resolve.resolution import Pin, Resolution
 from wheelhouse.simple import File
 from wheelhouse.target import Target
 
 ROOT = "(asked for)"
+CONSTRAINT = "(constraint)"
 
 
 def record(
@@ -27,35 +30,28 @@ def record(
     stand_in: str | None,
     digests: Mapping[str, Digest],
     sizes: Mapping[str, int],
+    constraints: Mapping[NormalizedName, SpecifierSet] | None = None,
 ) -> Lock:
     """The lock of a resolution.
 
     `digests` and `sizes` (bytes) are by file URL and hold what no page told; `stand_in` is the channel that could not
     be reached, and is recorded only where PyPI's wheels really stand in.
     """
-    pins = resolution.pins
+    pins, constraints = resolution.pins, constraints or {}
+    taken = [*(pin.candidate for pin in pins), *([] if installer is None else [installer])]
     stood_in = stand_in is not None and any(in_torch_family(pin.candidate.project) for pin in pins)
     return Lock(
         label=target.label,
         requires_python=narrowed(target, pins),
         environment=target.marker,
-        packages=tuple(
-            LockedPackage(
-                name=pin.candidate.project,
-                version=pin.candidate.version,
-                wheel=_wheel(pin.candidate.file, digests, sizes),
-                index=_index(pin.candidate),
-                dependencies=pin.dependencies,
-                required_by=tuple(f"{who or ROOT}: {want.text}" for who, want in pin.wanted_by),
-            )
-            for pin in pins
-        ),
+        packages=tuple(_package(pin, digests, sizes, constraints) for pin in pins if not pin.candidate.is_sdist),
+        sources=tuple(_source(pin, digests, sizes, constraints) for pin in pins if pin.candidate.is_sdist),
         installer=None
         if installer is None
         else LockedPackage(
             name=installer.project,
             version=installer.version,
-            wheel=_wheel(installer.file, digests, sizes),
+            wheel=LockedWheel(**_file(installer.file, digests, sizes)),
             index=_index(installer),
         ),
         roots=resolution.roots,
@@ -66,7 +62,7 @@ def record(
             if each.is_error or each.is_warning
         ),
         stand_in=stand_in if stood_in else None,
-        computed_hashes=tuple(sorted(pin.candidate.file.filename for pin in pins if pin.candidate.file.digest is None)),
+        computed_hashes=tuple(sorted({each.file.filename for each in taken if each.file.digest is None})),
     )
 
 
@@ -84,10 +80,55 @@ def _index(candidate: Candidate) -> str | None:
     return None if candidate.index.find_links else candidate.index.url
 
 
-def _wheel(file: File, digests: Mapping[str, Digest], sizes: Mapping[str, int]) -> LockedWheel:
+class _Facts(TypedDict):
+    filename: str
+    url: str
+    digest: Digest
+    size: int | None
+
+
+def _file(file: File, digests: Mapping[str, Digest], sizes: Mapping[str, int]) -> _Facts:
     digest = file.digest if file.digest is not None else digests[file.url]
     size = file.size if file.size is not None else sizes.get(file.url)
-    return LockedWheel(filename=file.filename, url=file.url, digest=digest, size=size)
+    return {"filename": file.filename, "url": file.url, "digest": digest, "size": size}
+
+
+def _package(
+    pin: Pin,
+    digests: Mapping[str, Digest],
+    sizes: Mapping[str, int],
+    constraints: Mapping[NormalizedName, SpecifierSet],
+) -> LockedPackage:
+    return LockedPackage(
+        name=pin.candidate.project,
+        version=pin.candidate.version,
+        wheel=LockedWheel(**_file(pin.candidate.file, digests, sizes)),
+        index=_index(pin.candidate),
+        dependencies=pin.dependencies,
+        required_by=_required_by(pin, constraints),
+    )
+
+
+def _source(
+    pin: Pin,
+    digests: Mapping[str, Digest],
+    sizes: Mapping[str, int],
+    constraints: Mapping[NormalizedName, SpecifierSet],
+) -> LockedSource:
+    return LockedSource(
+        name=pin.candidate.project,
+        version=pin.candidate.version,
+        sdist=LockedSdist(**_file(pin.candidate.file, digests, sizes)),
+        index=_index(pin.candidate),
+        dependencies=pin.dependencies,
+        required_by=_required_by(pin, constraints),
+    )
+
+
+def _required_by(pin: Pin, constraints: Mapping[NormalizedName, SpecifierSet]) -> tuple[str, ...]:
+    told = tuple(f"{who or ROOT}: {want.text}" for who, want in pin.wanted_by)
+    constraint = constraints.get(pin.candidate.project)
+    return told if constraint is None else (*told, f"{CONSTRAINT}: {pin.candidate.project}{constraint}")
 
 
 def inputs_digest(facts: Mapping[str, object]) -> Digest:

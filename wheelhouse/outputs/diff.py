@@ -7,20 +7,23 @@ from dataclasses import dataclass
 
 from packaging.utils import NormalizedName
 
-from wheelhouse.lock import Lock, LockedPackage
+from wheelhouse.lock import Lock, LockedPackage, LockedSource
+from wheelhouse.outputs.sizes import readable, total
+
+Pin = LockedPackage | LockedSource
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One project whose wheel is not the same in both locks; a side is None where the lock lacks it."""
+    """One project whose file is not the same in both locks; a side is None where the lock lacks it."""
 
     name: NormalizedName
-    old: LockedPackage | None
-    new: LockedPackage | None
+    old: Pin | None
+    new: Pin | None
 
     @property
     def kind(self) -> str:
-        """`added`, `removed`, `upgraded`, `downgraded`, or `rebuilt`: the same version in another wheel."""
+        """`added`, `removed`, `upgraded`, `downgraded`, or `rebuilt`: the same version in another file."""
         if self.old is None:
             return "added"
         if self.new is None:
@@ -31,13 +34,13 @@ class Change:
 
 
 def diff(old: Lock, new: Lock) -> tuple[Change, ...]:
-    """Every project whose wheel differs by digest, sorted by name."""
-    before = {package.name: package for package in old.packages}
-    after = {package.name: package for package in new.packages}
+    """Every project whose file differs by digest, sorted by name."""
+    before = {package.name: package for package in old.pins()}
+    after = {package.name: package for package in new.pins()}
     changes = []
     for name in sorted(before.keys() | after.keys()):
         was, now = before.get(name), after.get(name)
-        if was is None or now is None or was.wheel.digest != now.wheel.digest:
+        if was is None or now is None or was.file.digest != now.file.digest:
             changes.append(Change(name, was, now))
     return tuple(changes)
 
@@ -45,8 +48,8 @@ def diff(old: Lock, new: Lock) -> tuple[Change, ...]:
 def facts(old: Lock, new: Lock) -> dict[str, object]:
     """The difference for machines; sizes in bytes, null where an index does not tell."""
     return {
-        "old": {"target": old.label, "packages": len(old.packages), "size": total(old)},
-        "new": {"target": new.label, "packages": len(new.packages), "size": total(new)},
+        "old": {"target": old.label, "packages": len(old.pins()), "size": total(old)},
+        "new": {"target": new.label, "packages": len(new.pins()), "size": total(new)},
         "changes": [
             {"name": change.name, "kind": change.kind, "old": _side(change.old), "new": _side(change.new)}
             for change in diff(old, new)
@@ -66,43 +69,26 @@ def lines(old: Lock, new: Lock) -> Iterator[str]:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         yield f"{cells[0]}  {cells[1]}  {cells[2]}  {cells[3]}  {row[4]}".rstrip()
     before, after = total(old), total(new)
-    sums = f"{len(old.packages)} packages, then {len(new.packages)}"
+    sums = f"{len(old.pins())} packages, then {len(new.pins())}"
     if before is not None and after is not None:
         sums += f"; {readable(before)}, then {readable(after)}"
-    yield sums if changes else f"no difference; {len(new.packages)} packages"
+    yield sums if changes else f"no difference; {len(new.pins())} packages"
 
 
-def total(lock: Lock) -> int | None:
-    """The sum of the wheels' sizes in bytes, None where one is not known."""
-    sizes = [package.wheel.size for package in lock.packages]
-    known = [size for size in sizes if size is not None]
-    return sum(known) if len(known) == len(sizes) else None
-
-
-def readable(size: int) -> str:
-    """Bytes for people, in powers of 1000, as indexes show them: `670.2 MB`."""
-    value, unit = float(size), "bytes"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{size} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
-
-
-def _version(package: LockedPackage | None) -> str:
+def _version(package: Pin | None) -> str:
     return "-" if package is None else str(package.version)
 
 
-def _side(package: LockedPackage | None) -> dict[str, object] | None:
+def _side(package: Pin | None) -> dict[str, object] | None:
     if package is None:
         return None
-    wheel = package.wheel
-    return {"version": str(package.version), "wheel": wheel.filename, "size": wheel.size, "sha256": wheel.digest.hex}
+    file = package.file
+    return {"version": str(package.version), "file": file.filename, "size": file.size, "sha256": file.digest.hex}
 
 
 def _growth(change: Change) -> str:
-    old = change.old.wheel.size if change.old is not None else 0
-    new = change.new.wheel.size if change.new is not None else 0
+    old = change.old.file.size if change.old is not None else 0
+    new = change.new.file.size if change.new is not None else 0
     if old is None or new is None or old == new:
         return ""
     return f"{'+' if new > old else '-'}{readable(abs(new - old))}"

@@ -34,15 +34,21 @@ def explained(target: Target) -> Iterator[str]:
     yield f"                 {target.tags[-1]}"
 
 
+PARTS = {
+    "OS": "linux, windows, macos (macos14)",
+    "ARCH": "x86_64 (amd64), aarch64 (arm64)",
+    "ACCELERATOR": "cpu, cu118, cu121, cu124, … (any CUDA), rocm6.0, xpu; needed for PyTorch's projects",
+    "PYTHON": "py310 (cp310, py3.10), with a patch level: py3.10.12, free-threaded: py313t",
+    "LIBC": "glibc2.28 (the default), manylinux_2_28, musl1.2, or a system: rhel8.9, ubuntu22.04, rocky9",
+    "DRIVER": "driver515.65",
+    "GPU": "sm80, or a model: a100, t4, rtx4090",
+}
+
+
 def parts() -> Iterator[str]:
     """How a label is put together, a line each."""
     yield "OS-ARCH-ACCELERATOR-PYTHON[-LIBC][-DRIVER][-GPU], in any order:"
-    yield "  OS             linux, windows, macos (macos14)"
-    yield "  ARCH           x86_64 (amd64), aarch64 (arm64)"
-    yield "  ACCELERATOR    cpu, cu118, cu121, cu124, … (any CUDA), rocm6.0, xpu; needed for PyTorch's projects"
-    yield "  PYTHON         py310 (cp310, py3.10), with a patch level: py3.10.12, free-threaded: py313t"
-    yield "  LIBC           glibc2.28 (the default), manylinux_2_28, musl1.2, or a system: rhel8.9, ubuntu22.04, rocky9"
-    yield "  DRIVER         driver515.65"
-    yield "  GPU            sm80, or a model: a100, t4, rtx4090"
+    for part, values in PARTS.items():
+        yield f"  {part:<14} {values}"
     yield ""
     yield "such as linux-x86_64-cu121-py310, linux-aarch64-cpu-py312-ubuntu22.04, windows-x86_64-cu124-py311"

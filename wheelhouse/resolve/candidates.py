@@ -13,9 +13,11 @@ from packaging.tags import Tag, parse_tag
 from packaging.utils import BuildTag, NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from wheelhouse.digests import Digest
 from wheelhouse.indexes import Index, is_labelled
 from wheelhouse.resolve.refusals import (
     BadName,
+    NoBinary,
     NotAny,
     Reason,
     Refusal,
@@ -23,6 +25,7 @@ from wheelhouse.resolve.refusals import (
     SdistOnly,
     TooNew,
     WrongBuild,
+    WrongDigest,
     WrongTag,
     Yanked,
     nearness,
@@ -33,16 +36,21 @@ from wheelhouse.target import Target
 _SDIST = re.compile(r"\.(?:tar\.gz|zip|tar\.bz2|tgz|tar\.xz|tar\.Z|tar)$")
 ACCELERATOR = re.compile(r"(?:cpu|cu\d{2,3}|rocm\d[\d.]*|xpu)(?=$|\.)")
 _BUILD = re.compile(r"(\d+)(.*)", re.ASCII)
+BUILDABLE = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Candidate:
-    """One wheel that fits the target. Compared by identity: a project gives the same object each time."""
+    """One wheel that fits the target, or an sdist that may be built into one.
+
+    Compared by identity: a project gives the same object each time.
+    """
 
     project: NormalizedName
     version: Version
     file: File
     index: Index
+    is_sdist: bool = False
 
     def __str__(self) -> str:
         return f"{self.project} {self.version}"
@@ -77,7 +85,8 @@ class Offer:
 class Project:
     """A project as one target sees it. Files are judged when their version is asked for, each once.
 
-    `files` in the order of preference of their indexes; `exclude_newer` is an aware moment.
+    `files` in the order of preference of their indexes; `exclude_newer` is an aware moment. With `from_sdist` a version
+    without a fitting wheel offers its sdist, with `no_binary` always. Where `hashes` is not empty no other file counts.
     """
 
     def __init__(
@@ -88,8 +97,12 @@ class Project:
         *,
         exclude_newer: datetime | None = None,
         standing_in: bool = False,
+        from_sdist: bool = False,
+        no_binary: bool = False,
+        hashes: frozenset[Digest] = frozenset(),
     ) -> None:
         self.name, self.standing_in = name, standing_in
+        self._from_sdist, self._no_binary, self._hashes = from_sdist or no_binary, no_binary, hashes
         self._target, self._exclude_newer = target, exclude_newer
         self._offers: dict[tuple[Version, bool], Offer] = {}
         self.unnamed: list[Refusal] = []
@@ -135,7 +148,8 @@ class Project:
                 best, taken = key, listed
         if taken is None:
             return Offer(None, tuple(refusals))
-        return Offer(Candidate(self.name, version, taken.file, taken.index), tuple(refusals))
+        is_sdist = not taken.file.filename.endswith(".whl")
+        return Offer(Candidate(self.name, version, taken.file, taken.index, is_sdist), tuple(refusals))
 
     def _verdict(
         self, version: Version, listed: Listed, tail: str | None, yanked: bool
@@ -148,7 +162,7 @@ class Project:
         if file.requires_python is not None and not _admits_python(self._target, file.requires_python):
             return RequiresPython(file.requires_python)
         if tail is None:
-            return SdistOnly()
+            return self._sdist_verdict(file)
         build_text, _, tag_text = tail.rpartition(":")
         tags = _tags(tag_text)
         rank = self._target.rank(tags)
@@ -157,7 +171,19 @@ class Project:
         if listed.only_any and not all(tag.platform == "any" and tag.abi == "none" for tag in tags):
             return NotAny()
         wrong = self._wrong_build(version)
-        return wrong if wrong is not None else (rank, _build_key(build_text))
+        if wrong is not None:
+            return wrong
+        if self._hashes and file.digest not in self._hashes:
+            return WrongDigest()
+        return NoBinary() if self._no_binary else (rank, _build_key(build_text))
+
+    def _sdist_verdict(self, file: File) -> Reason | tuple[int, tuple[int, str]]:
+        """An sdist that may be built ranks behind every wheel, and a .tar.gz (PEP 625) before the older forms."""
+        if self._hashes and file.digest not in self._hashes:
+            return WrongDigest()
+        if not self._from_sdist or not file.filename.endswith(BUILDABLE):
+            return SdistOnly()
+        return (len(self._target.tags) + (0 if file.filename.endswith(".tar.gz") else 1), (-1, ""))
 
     def _wrong_build(self, version: Version) -> WrongBuild | None:
         """A channel's page also lists what lies beside the channel: only the target's own build may be taken."""
@@ -186,9 +212,9 @@ def _split(project: NormalizedName, filename: str) -> tuple[Version, str | None]
         if len(parts) not in (5, 6) or _project(parts[0]) != project:
             return None
         build = parts[2] if len(parts) == 6 else ""
-        if build and not _BUILD.fullmatch(build):
+        if len(parts) == 6 and not _BUILD.fullmatch(build):
             return None
-        version = None if "__" in parts[0] else _version(parts[1])
+        version = None if "__" in parts[0] or parts[1].strip() != parts[1] else _version(parts[1])
         tail = f"{build}:{'-'.join(parts[-3:])}"
         return None if version is None or not _readable(parts[-3:]) else (version, tail)
     stem = _SDIST.sub("", filename)

@@ -23,7 +23,8 @@ from wheelhouse.resolve.refusals import (
     WrongTag,
     Yanked,
 )
-from wheelhouse.resolve.view import View, Want
+from wheelhouse.resolve.view import View
+from wheelhouse.resolve.wants import Want
 
 _SHOWN = 4  # versions named per reason
 _STEPS = 24  # lines of a proof that are shown
@@ -190,8 +191,11 @@ def _nothing_fits(view: View, roots: Sequence[Want], name: NormalizedName, confl
     if next(view.unconstrained(name, conflict.want.specifier), None) is not None:
         sentence = f"no wheel of `{conflict.want.text}` fits the constraint `{name}{view.constraints[name]}`"
     elif refused and all(isinstance(reason, SdistOnly) for reason in refused):
-        sentence = f"`{conflict.want.text}` is only offered as source distributions, and wheelhouse takes wheels only"
-        hint = "build its wheel on a machine like the target and give its folder with `--find-links`"
+        sentence = f"`{conflict.want.text}` is only offered as source distributions, and none may be built"
+        hint = (
+            f"to build it, which runs its code here: `--from-sdist {name}`\n"
+            "or build its wheel on a machine like the target and give its folder with `--find-links`"
+        )
     else:
         sentence = f"no wheel of `{conflict.want.text}` fits `{view.target.label}`"
     return Impossible(sentence, lines, hint=hint, missing=((name, specifier),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -55,11 +56,20 @@ class OnlyOlder(WheelhouseError):
         names = " ".join(f"--allow-older {each.project}" for each in held)
         self.hint = (
             f"to take the old release anyway: `{names}`\n"
-            "to take the new one: build its wheel yourself and give its folder with `--find-links`"
+            f"to build the new one, which runs its code here: `{' '.join(dict.fromkeys(map(_allowing, held)))}`"
         )
 
     def __str__(self) -> str:
         return "\n".join(str(each) for each in self.held)
+
+
+def _allowing(held: HeldBack) -> str:
+    """The option that lets what stands in the way be built: the project itself, or what its newer release needs."""
+    name = str(held.project)
+    reason = held.reason
+    while isinstance(reason, Needs):
+        name, reason = re.split(r"[^\w.-]", reason.text, maxsplit=1)[0], reason.reason
+    return f"--from-sdist {name}"
 
 
 def held_back(view: View, pins: Iterable[tuple[NormalizedName, Version, SpecifierSet]]) -> tuple[HeldBack, ...]:

@@ -13,7 +13,8 @@ from resolvelib.resolvers import RequirementInformation, Resolution, ResolutionI
 
 from wheelhouse.resolve.candidates import Candidate
 from wheelhouse.resolve.refusals import Reason
-from wheelhouse.resolve.view import View, Want, is_exact
+from wheelhouse.resolve.view import View
+from wheelhouse.resolve.wants import Want, is_exact
 
 MAX_ROUNDS = 3_000  # then the second opinion is quicker (60 projects without a solution: 5.7 s for 20,000, 0.2 s there)
 

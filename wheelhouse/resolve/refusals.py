@@ -104,6 +104,26 @@ class NotAny(Reason):
 
 
 @dataclass(frozen=True, slots=True)
+class WrongDigest(Reason):
+    """The requirement names the digests that count (`--hash`), and this file's is none of them, or unknown."""
+
+    nearness: ClassVar[int] = 6
+
+    def __str__(self) -> str:
+        return "has none of the digests that `--hash` names"
+
+
+@dataclass(frozen=True, slots=True)
+class NoBinary(Reason):
+    """A wheel of a project that `--no-binary` names."""
+
+    nearness: ClassVar[int] = 6
+
+    def __str__(self) -> str:
+        return "is a wheel, and `--no-binary` wants it built"
+
+
+@dataclass(frozen=True, slots=True)
 class SdistOnly(Reason):
     """A source distribution: it would have to be built."""
 

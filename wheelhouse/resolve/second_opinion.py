@@ -19,7 +19,8 @@ from packaging.utils import NormalizedName
 
 from wheelhouse.resolve.candidates import Candidate
 from wheelhouse.resolve.refusals import Reason
-from wheelhouse.resolve.view import WINDOW, View, Want
+from wheelhouse.resolve.view import WINDOW, View
+from wheelhouse.resolve.wants import Want
 
 MAX_STEPS = 50_000
 

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from packaging.requirements import Requirement
@@ -17,56 +15,24 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from wheelhouse.data import table
+from wheelhouse.config import Override
 from wheelhouse.indexes import NeedsAccelerator, in_torch_family, pinned_torch, proven_accelerator
 from wheelhouse.metadata import CoreMetadata
 from wheelhouse.resolve.candidates import Candidate, Project
 from wheelhouse.resolve.catalog import Catalog, Hint
 from wheelhouse.resolve.refusals import BadMetadata, NotProven, Reason, Refusal, RequiresPython
+from wheelhouse.resolve.wants import Want, asks_for_pre, is_exact, undeclared_by
 from wheelhouse.target import MarkerError, Target
 
 WINDOW = 6  # at most 2^6 versions of one project are expected at once
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Want:
-    """A requirement as the solver sees it; compared by identity. `text` is what a person wrote."""
-
-    project: NormalizedName
-    specifier: SpecifierSet
-    extras: frozenset[NormalizedName]
-    text: str
-
-    @classmethod
-    def of(cls, requirement: Requirement) -> Want:
-        """The want of a requirement whose marker was judged already; the text leaves the marker out."""
-        extras = frozenset(canonicalize_name(extra) for extra in requirement.extras)
-        shown = f"[{','.join(sorted(extras))}]" if extras else ""
-        return cls(
-            canonicalize_name(requirement.name),
-            requirement.specifier,
-            extras,
-            f"{requirement.name}{shown}{requirement.specifier}",
-        )
-
-
-def asks_for_pre(specifier: SpecifierSet) -> bool:
-    """Whether a pre-release is named, so that pre-releases count like any other (PEP 440)."""
-    return specifier.prereleases is True or is_exact(specifier)
-
-
-def is_exact(specifier: SpecifierSet) -> bool:
-    """Whether one version is named by `==` or `===`, which admits a yanked file (PEP 592) and a pre-release."""
-    return any(
-        each.operator == "===" or (each.operator == "==" and not each.version.endswith(".*")) for each in specifier
-    )
 
 
 class View:
     """What may be chosen, and why the rest may not. Answers are memoised and depend on nothing but the catalog.
 
     `preferred` are the previous lock's versions: they come first where they are still allowed.
-    `constraints` hold for every project, asked for or not. `pre` admits pre-releases of every project.
+    `constraints` hold for every project, asked for or not. `pre` admits pre-releases of every project. `overrides`
+    change what projects require; `direct` are the projects that come from a URL or path of their own.
     """
 
     def __init__(
@@ -77,8 +43,11 @@ class View:
         constraints: Mapping[NormalizedName, SpecifierSet] | None = None,
         preferred: Mapping[NormalizedName, Version] | None = None,
         pre: bool = False,
+        overrides: Sequence[Override] = (),
+        direct: Collection[NormalizedName] = (),
     ) -> None:
         self.target, self.constraints, self.preferred, self.pre = target, constraints or {}, preferred or {}, pre
+        self._overrides, self._direct = tuple(overrides), frozenset(direct)
         self._catalog = catalog
         self._barred: frozenset[Candidate] = frozenset()
         self._usable: dict[Candidate, CoreMetadata | Reason] = {}
@@ -102,7 +71,7 @@ class View:
 
         Raises `NeedsAccelerator` where only a channel could have it and the target names none.
         """
-        if self.target.accelerator is None and in_torch_family(name):
+        if self.target.accelerator is None and in_torch_family(name) and name not in self._direct:
             label = self.target.label
             os_arch, python = "-".join(label.split("-")[:2]), "-".join(label.split("-")[2:])
             raise NeedsAccelerator(name, label, labels=(f"{os_arch}-cpu-{python}", f"{os_arch}-cu121-{python}"))
@@ -124,8 +93,10 @@ class View:
         if requires_python is not None and not self.target.admits_python(requires_python):
             return RequiresPython(str(requires_python))
         try:
-            for requirement in metadata.requires:
-                self.target.admits(requirement.marker)
+            for requirement in self._requires(candidate, metadata):
+                holds = self.target.admits(requirement.marker)
+                if holds and requirement.url is not None and canonicalize_name(requirement.name) not in self._direct:
+                    return BadMetadata(f"it requires `{requirement.name}` from a URL, and no index has that")
         except MarkerError as error:
             return BadMetadata(str(error))
         project = self.project(candidate.project)
@@ -138,6 +109,8 @@ class View:
     def _unproven(self, candidate: Candidate, metadata: CoreMetadata) -> NotProven | None:
         """DESIGN §4: torch must prove the CUDA build; the rest of the family must pin that very torch."""
         accelerator = self.target.accelerator or ""
+        if candidate.version.local == accelerator:
+            return None  # a channel's own wheel, named by its URL
         requires = tuple(each for each in metadata.requires if self.target.admits(each.marker))
         if candidate.project != "torch":
             return None if pinned_torch(requires) is not None else NotProven("pins no torch version", accelerator)
@@ -182,8 +155,8 @@ class View:
         """
         asked, exact = self.pre or asks_for_pre(specifier), is_exact(specifier)
         later: list[Candidate] = []
-        for candidate in self._offered(name):
-            if not self.contains(specifier, candidate.version) or (candidate.file.yanked is not None and not exact):
+        for candidate in self._offered(name, specifier):
+            if candidate.file.yanked is not None and not exact:
                 continue
             if candidate.version.is_prerelease and not asked:
                 later.append(candidate)
@@ -196,18 +169,23 @@ class View:
         found = self._possible.get(name)
         if found is None:
             constraint = self.constrained(name, SpecifierSet())
-            within = [each for each in self._offered(name) if self.contains(constraint, each.version)]
+            within = list(self._offered(name, constraint))
             within.sort(key=lambda each: (each.file.yanked is not None, each.version.is_prerelease and not self.pre))
             found = self._possible[name] = tuple(within)
         return found
 
-    def _offered(self, name: NormalizedName) -> Iterator[Candidate]:
-        """Of each version the wheel to take, a yanked one where there is no other: preferred first, then newest."""
+    def _offered(self, name: NormalizedName, specifier: SpecifierSet) -> Iterator[Candidate]:
+        """Of each version in the set the file to take, a yanked one where there is no other.
+
+        Preferred first, then newest. Files are judged only as far as somebody asks.
+        """
         project = self.project(name)
         if project is None:
             return
         first = self.preferred.get(name)
         for version in sorted(project.versions, key=lambda each: each != first):
+            if not self.contains(specifier, version):
+                continue
             candidate = project.offer(version).candidate or project.offer(version, yanked=True).candidate
             if candidate is not None and candidate not in self._barred:
                 yield candidate
@@ -271,10 +249,11 @@ class View:
         assert isinstance(metadata, CoreMetadata)
         known, grown = extras, True
         undeclared = self._undeclared(candidate)
+        requires = self._requires(candidate, metadata)
         while grown:
             wants: list[Want] = [*undeclared]
             grown = False
-            for requirement in metadata.requires:
+            for requirement in requires:
                 if not self.target.admits(requirement.marker, known):
                     continue
                 want = Want.of(requirement)
@@ -290,14 +269,21 @@ class View:
         )
         return tuple(wants)
 
+    def _requires(self, candidate: Candidate, metadata: CoreMetadata) -> tuple[Requirement, ...]:
+        """What the candidate's metadata says it requires, as the overrides have it."""
+        requires = metadata.requires
+        for override in self._overrides:
+            if override.project == candidate.project and self.contains(override.versions, candidate.version):
+                kept = (each for each in requires if canonicalize_name(each.name) not in override.drop)
+                requires = (*kept, *override.add)
+        return requires
+
     def _undeclared(self, candidate: Candidate) -> list[Want]:
         """What the wheel is known to import without declaring it, where an index has that."""
         return [
             Want(name, requirement.specifier, frozenset(), f"{requirement} (undeclared)")
-            for project, versions, requirement in _undeclared_rows()
-            if project == candidate.project
-            and versions.contains(candidate.version, prereleases=True)
-            and self.project(name := canonicalize_name(requirement.name)) is not None
+            for requirement in undeclared_by(candidate.project, candidate.version)
+            if self.project(name := canonicalize_name(requirement.name)) is not None
         ]
 
     def refused(
@@ -320,14 +306,6 @@ class View:
             elif offer.candidate.file.filename in ruled_out:
                 reason = ruled_out[offer.candidate.file.filename]
                 yield version, reason, (Refusal(offer.candidate.file.filename, reason), *offer.refusals)
-
-
-@cache
-def _undeclared_rows() -> tuple[tuple[NormalizedName, SpecifierSet, Requirement], ...]:
-    rows = table("undeclared.json")["rows"]
-    return tuple(
-        (canonicalize_name(row["project"]), SpecifierSet(row["versions"]), Requirement(row["requires"])) for row in rows
-    )
 
 
 class _Kept:

@@ -1,0 +1,194 @@
+"""How far the resolver looks: what it reads, how often it waits, and that a long search ends."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from world.scenarios import LINUX, Scenario, catalog_of, told, view_of, wants
+
+from wheelhouse.errors import WheelhouseError
+from wheelhouse.resolve import provider, second_opinion
+from wheelhouse.resolve.explain import Impossible, Undecided, impossible
+from wheelhouse.resolve.resolution import resolve
+from wheelhouse.target import Target
+
+TARGET = Target.parse(LINUX)
+World = dict[str, dict[str, Any]]
+
+# resolvelib issue 206; {p2 1, p1 1} is the only solution.
+GRAPH_206: World = {
+    "p0": {"1": [], "2": ["p2==2"]},
+    "p1": {"1": [], "2": ["p0==2"]},
+    "p2": {"1": ["p1>=1,<=2"], "2": ["p1==3"]},
+}
+
+
+def play(projects: World, *wanted: str, **case: object) -> Any:
+    return Scenario(name="", projects=projects, case={"wanted": list(wanted), **case}).play()
+
+
+def ladder(versions: int, *, rungs: int) -> World:
+    """`a N` wants `b==N`, and `b` has only the first `rungs` of those."""
+    return {
+        "a": {str(at): [f"b=={at}"] for at in range(1, versions + 1)},
+        "b": {str(at): [] for at in range(1, rungs + 1)} or {"0": []},
+    }
+
+
+def test_the_newest_of_each_is_all_that_is_read_where_nothing_is_in_its_way() -> None:
+    world: World = {f"p{at}": {str(version): [f"p{at + 1}"] for version in range(1, 50)} for at in range(20)}
+    world["p20"] = {"1": []}
+    outcome = play(world, "p0")
+    assert outcome.catalog.read == [f"p{at}-49-py3-none-any.whl" for at in range(20)] + ["p20-1-py3-none-any.whl"]
+
+
+def test_a_ladder_of_400_versions_is_walked_down_in_few_waits() -> None:
+    outcome = play(ladder(400, rungs=1), "a")
+    assert outcome.pins == ["a 1", "b 1"]
+    assert len(outcome.catalog.read) == 401
+    assert outcome.catalog.moment <= 12  # 1, 2, 4 … 64 at once; one by one it would be 401
+
+
+def test_a_shallow_step_back_reads_no_further_than_it_must() -> None:
+    outcome = play(ladder(400, rungs=398), "a")
+    assert outcome.pins == ["a 398", "b 398"]
+    assert len(outcome.catalog.read) == 4
+
+
+def test_the_second_opinion_waits_no_more_often() -> None:
+    catalog = catalog_of(ladder(400, rungs=0), TARGET)
+    with pytest.raises(second_opinion.Proof):
+        second_opinion.ask(view_of(catalog, TARGET), wants(["a"], TARGET))
+    assert len(catalog.read) == 400
+    assert catalog.moment <= 14
+
+
+def test_a_ladder_without_a_floor_is_impossible_and_told_in_few_lines() -> None:
+    outcome = play(ladder(400, rungs=0), "a")
+    assert outcome.error == (
+        "no set of versions meets all requirements\n"
+        "  `b==400` is required by `a 400` <- asked for as `a`\n"
+        "  `b==399` is required by `a 399` <- asked for as `a`\n"
+        "  `b==398` is required by `a 398` <- asked for as `a`\n"
+        "  `b==397` is required by `a 397` <- asked for as `a`\n"
+        "  396 more versions of `a` do no better\n"
+        "  the index has `b` 0; no version is `==400`"
+    )
+
+
+def relabelled(names: tuple[str, ...]) -> tuple[World, str]:
+    """Graph 206 with other names, so that another order is tried first."""
+    other = dict(zip(GRAPH_206, names, strict=True))
+
+    def said(text: str) -> str:
+        return re.sub(r"p\d", lambda match: other[match[0]], text)
+
+    world = {
+        other[name]: {v: [said(text) for text in each] for v, each in GRAPH_206[name].items()} for name in GRAPH_206
+    }
+    return world, said("p2>=1,<=2")
+
+
+@pytest.mark.parametrize("names", list(itertools.permutations("abc")))
+def test_the_graph_of_issue_206_needs_the_second_opinion_and_gets_it(names: tuple[str, ...]) -> None:
+    world, wanted = relabelled(names)
+    view = view_of(catalog_of(world, TARGET), TARGET)
+    with pytest.raises(provider.NoSolution) as claim:
+        provider.propose(view, wants([wanted], TARGET))
+    assert not claim.value.proven
+    assert play(world, wanted).pins == sorted([f"{names[1]} 1", f"{names[2]} 1"])
+
+
+def test_a_root_without_a_candidate_needs_no_second_opinion(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(*_: object, **__: object) -> object:
+        raise AssertionError("nobody should be asked")
+
+    monkeypatch.setattr(second_opinion, "ask", ask)
+    assert play(GRAPH_206, "p0>2").error.startswith("no wheel of `p0>2` fits `linux-x86_64-py311`")
+    assert play(GRAPH_206, "p0<2", "p0>1").error.startswith("`p0<2` and `p0>1` cannot be met together")
+
+
+def test_out_of_steps_is_not_impossible() -> None:
+    view = view_of(catalog_of(GRAPH_206, TARGET), TARGET)
+    with pytest.raises(Undecided) as undecided:
+        resolve(view, wants(["p2"], TARGET), max_steps=3)
+    assert told(undecided.value) == (
+        "no solution found in 3 steps, and no proof that there is none\n"
+        "hint: pin or constrain some of the projects (`-c constraints.txt`) to make the search smaller"
+    )
+
+
+def test_a_circle_that_lost_its_way_to_the_root_ends() -> None:
+    """Taking the older `tool` leaves a circle that nobody wants; resolvelib 1.2.1 loses itself in it."""
+    world: World = {
+        "tool": {"2": ["engine"], "1": []},
+        "engine": {"1": ["plugin", "tool==1"]},
+        "plugin": {"1": ["engine"]},
+    }
+    assert play(world, "tool<3").pins == ["tool 1"]
+
+
+@pytest.mark.parametrize("lines", [10, 2000])
+def test_a_long_proof_is_shortened(lines: int) -> None:
+    world: World = {"a": {"1": []}}
+    view = view_of(catalog_of(world, TARGET), TARGET)
+    error = impossible(view, wants(["a"], TARGET), (), proof=[f"step {at}" for at in range(lines)])
+    assert len(error.details) <= 25
+    assert error.details[0] == "step 0"
+    assert error.details[-1] == f"step {lines - 1}"
+
+
+def test_the_second_opinion_derives_its_proof_from_what_was_written() -> None:
+    world: World = {"a": {"1": ["c<2"], "2": ["c<3"]}, "b": {"1": ["c>=3"]}, "c": {"1": [], "2": [], "3": []}}
+    view = view_of(catalog_of(world, TARGET), TARGET)
+    with pytest.raises(second_opinion.Proof) as proof:
+        second_opinion.ask(view, wants(["a", "b"], TARGET))
+    assert proof.value.lines == (
+        "because a 1 depends on c <2",
+        "because a 2 depends on c <3",
+        "so a 1 to 2 and not c <3",
+        "because b 1 depends on c >=3",
+        "so a 1 to 2 and b 1",
+        "because your project depends on b",
+        "so a 1 to 2",
+        "because your project depends on a",
+        "so your project's requirements cannot be satisfied",
+    )
+
+
+def crowd(projects: int, versions: int) -> World:
+    """Every project wants its two neighbours not newer than itself; only the oldest of all fit together."""
+    world: World = {}
+    for at in range(projects):
+        others = [f"p{(at + step) % projects}" for step in (1, 7)]
+        world[f"p{at}"] = {
+            str(version): [f"{other}<={max(version - at % 3, 1)}" for other in others]
+            for version in range(1, versions + 1)
+        }
+    return world
+
+
+def answers(world: World, *wanted: str) -> Iterator[str]:
+    for _ in range(2):
+        view = view_of(catalog_of(world, TARGET), TARGET)
+        try:
+            yield " ".join(str(pin.candidate) for pin in resolve(view, wants(list(wanted), TARGET)).pins)
+        except WheelhouseError as error:
+            assert isinstance(error, Impossible)
+            yield told(error)
+
+
+def test_sixty_projects_that_all_hold_each_other_back_find_their_only_way() -> None:
+    first, second = answers(crowd(60, 12), *(f"p{at}" for at in range(60)))
+    assert first == second == " ".join(sorted(f"p{at} 1" for at in range(60)))
+
+
+def test_sixty_projects_of_which_one_will_not_yield_are_impossible() -> None:
+    world = crowd(60, 12)
+    world["p31"]["1"] = ["p32>=2"]
+    first, second = answers(world, *(f"p{at}" for at in range(60)), "p32<2")
+    assert first == second

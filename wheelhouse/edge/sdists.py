@@ -1,0 +1,217 @@
+"""Source distributions that may be built: fetched whole, read without running anything, built where that is needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from wheelhouse import metadata as core
+from wheelhouse.digests import Check, Digest
+from wheelhouse.edge import files
+from wheelhouse.edge.http import Http
+from wheelhouse.edge.http_errors import Refused
+from wheelhouse.edge.store import Store
+from wheelhouse.edge.wheels import NotCached, local_path
+from wheelhouse.errors import WheelhouseError
+from wheelhouse.events import Listener, Said, Warned, ignore
+from wheelhouse.lock import Lock, LockedBuild, LockedSdist, LockedWheel
+from wheelhouse.sdist import Dynamic, static_metadata
+from wheelhouse.target import Target
+
+if TYPE_CHECKING:
+    from wheelhouse.edge.isolation import BuildSettings  # it costs 60 ms, and few runs build
+
+LARGEST = 512 * 2**20  # bytes; read in one piece: PyPI refuses larger files unless asked for more
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
+    """A wheel that was built for one target: what the bundle takes, and how it came about."""
+
+    wheel: LockedWheel
+    build_requires: tuple[str, ...]
+    python: str
+    repeatable: bool | None
+
+
+class SdistReader:
+    """Sdists under `folder`, by digest. Fetching and building happen in the caller's thread."""
+
+    def __init__(self, http: Http, folder: Path, *, offline: bool = False, listen: Listener = ignore) -> None:
+        self._http, self._folder, self._offline, self._listen = http, folder, offline, listen
+
+    def fetch(self, filename: str, url: str, digest: Digest | None, size: int | None = None) -> tuple[Path, Digest]:
+        """The sdist on disk, and its digest. Raises `DigestMismatch`, `SizeMismatch`, and what `Http` raises."""
+        name = _safe(filename)
+        if digest is not None:
+            known = self._folder / digest.hex / name
+            if known.is_file() and Digest.of(known.read_bytes()) == digest:
+                return known, digest
+        content = self._read(name, url)
+        check = Check(name, expected=digest, size=size)
+        check.update(content)
+        found = check.finish()
+        path = self._folder / found.hex / name
+        files.write_atomically(path, content)
+        return path, found
+
+    def _read(self, name: str, url: str) -> bytes:
+        local = local_path(url)
+        if local is not None:
+            try:
+                return local.read_bytes()
+            except OSError as error:
+                raise files.CannotWrite(local, (error.strerror or str(error)).lower()) from error
+        if self._offline:
+            raise NotCached(f"`{name}`")
+        answer = self._http.get(url, headers={"Accept-Encoding": "identity"}, limit=LARGEST)
+        if answer.status_code != 200:
+            raise Refused(url, answer.status_code, proxy=self._http.proxy_for(url))
+        return answer.content
+
+    def metadata(
+        self,
+        path: Path,
+        digest: Digest,
+        *,
+        project: NormalizedName,
+        version: Version,
+        target: Target,
+        settings: BuildSettings,
+    ) -> core.CoreMetadata:
+        """The core metadata of the wheel that the sdist becomes: read where it is static, else asked of its backend.
+
+        The caller passes only an sdist that may be built. Raises `BadMetadata`, and what building raises.
+        """
+        found = static_metadata(path.read_bytes(), path.name, name=project, version=version)
+        if not isinstance(found, Dynamic):
+            return found
+        kept = self._folder / digest.hex / f"{target.label}.metadata"
+        try:
+            content = kept.read_bytes()
+        except OSError:
+            from wheelhouse.edge.build import prepare_metadata
+
+            self._listen(Said(f"`{path.name}` is run for its metadata, for {found.reason}"))
+            content = prepare_metadata(
+                path, project=project, version=version, target=target, settings=settings, listen=self._listen
+            )
+            files.write_atomically(kept, content)
+        return core.parse(content, filename=path.name, name=project, version=version)
+
+    def built(self, sdist: LockedSdist, target: Target) -> Built | None:
+        """The wheel that an earlier run built of the sdist for the target, if it is still there."""
+        place = self._folder / sdist.digest.hex / "built" / target.label
+        try:
+            told = json.loads((place / "built.json").read_bytes())
+            path = place / files.wheel_filename(told["filename"])
+            digest = Digest(told["sha256"])
+            if Digest.of(path.read_bytes()) != digest:
+                return None
+            wheel = LockedWheel(filename=path.name, url=path.absolute().as_uri(), digest=digest, size=int(told["size"]))
+            return Built(
+                wheel=wheel,
+                build_requires=tuple(told["build-requires"]),
+                python=str(told["python"]),
+                repeatable=told["repeatable"],
+            )
+        except (OSError, ValueError, KeyError, TypeError, files.BadFileName):
+            return None
+
+    def build(
+        self,
+        sdist: LockedSdist,
+        *,
+        project: NormalizedName,
+        version: Version,
+        target: Target,
+        store: Store,
+        settings: BuildSettings,
+    ) -> Built:
+        """The sdist's wheel for the target, in the store: an earlier run's, else built now, twice, and compared.
+
+        Raises what fetching and building raise.
+        """
+        known = self.built(sdist, target)
+        if known is None:
+            known = self._build(sdist, project, version, target, settings)
+        path = local_path(known.wheel.url)
+        assert path is not None
+        store.adopt(path, known.wheel.digest)
+        return known
+
+    def _build(
+        self,
+        sdist: LockedSdist,
+        project: NormalizedName,
+        version: Version,
+        target: Target,
+        settings: BuildSettings,
+    ) -> Built:
+        from wheelhouse.edge.build import build_wheel
+
+        path, digest = self.fetch(sdist.filename, sdist.url, sdist.digest, sdist.size)
+        place = self._folder / digest.hex / "built" / target.label
+        wheel = build_wheel(
+            path, project=project, version=version, target=target, into=place, settings=settings, listen=self._listen
+        )
+        if wheel.repeatable is False:
+            what = ", ".join(f"`{each}`" for each in wheel.differences[:4])
+            self._listen(Warned(f"`{wheel.filename}` is not the same when it is built again: {what} differ"))
+        told = {
+            "filename": wheel.filename,
+            "sha256": wheel.digest.hex,
+            "size": wheel.size,
+            "build-requires": list(wheel.build_requires),
+            "python": wheel.python,
+            "repeatable": wheel.repeatable,
+        }
+        files.write_atomically(place / "built.json", json.dumps(told, indent=2, sort_keys=True).encode())
+        self._listen(Said(f"built `{wheel.filename}` with Python {wheel.python}"))
+        found = self.built(sdist, target)
+        assert found is not None
+        return found
+
+
+class NotBuilt(WheelhouseError):
+    """Sdists of a lock that no earlier run has built on this machine."""
+
+    hint = "run `wheelhouse fetch`"
+
+    def __init__(self, label: str, filenames: tuple[str, ...]) -> None:
+        super().__init__(label, filenames)
+        self.label, self.filenames = label, filenames
+
+    def __str__(self) -> str:
+        return f"{', '.join(f'`{name}`' for name in self.filenames)} of `{self.label}` must be built first"
+
+
+def completed(lock: Lock, wheels: Mapping[NormalizedName, Built]) -> Lock:
+    """The lock with the wheels that its sdists became. Raises `NotBuilt` where one is missing."""
+    missing = tuple(source.sdist.filename for source in lock.sources if source.name not in wheels)
+    if missing:
+        raise NotBuilt(lock.label, missing)
+    builds = tuple(
+        LockedBuild(
+            name=source.name,
+            sdist=source.sdist.filename,
+            digest=source.sdist.digest,
+            requires=wheels[source.name].build_requires,
+            python=wheels[source.name].python,
+            repeatable=wheels[source.name].repeatable,
+        )
+        for source in lock.sources
+    )
+    return lock.with_built({name: built.wheel for name, built in wheels.items()}, builds)
+
+
+def _safe(filename: str) -> str:
+    """`filename` if it can only name a file in the folder it is put into. Raises `BadFileName`."""
+    files.wheel_filename(f"{filename}.whl")
+    return filename
