@@ -28,6 +28,7 @@ from wheelhouse.resolve.refusals import (
     WrongTag,
     Yanked,
 )
+from wheelhouse.simple import File
 from wheelhouse.target import Target
 
 TARGET = Target.parse("linux-x86_64-py310")
@@ -223,3 +224,25 @@ def test_the_channels_that_have_what_the_targets_own_lacks() -> None:
     target = Target.parse("linux-x86_64-cu124-py310")
     found = channels_offering(canonicalize_name("torch"), listed, SpecifierSet("==2.1.2"), target)
     assert found == ("cu117", "cu118", "cu121")
+
+
+VERSIONS = ("0.9", "1.0.dev1", "1.0a1", "1.0rc1", "1.0", "1.0+cu118", "1.0+cu121", "1.0.post1", "1.0.1", "1.1b2", "1.1")
+VERSIONS += ("2.0.dev0", "2.0", "2.0.post3", "10.0", "1!0.5", "1!1.0")
+SPECIFIERS = st.builds(
+    str.__add__, st.sampled_from(["==", "!=", "<=", ">=", "<", ">", "~="]), st.sampled_from([*VERSIONS, "1.0.2", "3.1"])
+).filter(lambda text: not ("+" in text and text[:2] in ("<=", ">=", "~=")) and not (text[0] in "<>" and "+" in text))
+
+
+@given(
+    versions=st.lists(st.sampled_from(VERSIONS), unique=True),
+    specifiers=st.lists(SPECIFIERS | st.sampled_from(["==1.*", "!=1.0.*", "===1.0"]), max_size=4),
+)
+def test_the_versions_within_a_set_are_those_that_it_contains(versions: list[str], specifiers: list[str]) -> None:
+    files = [
+        Listed(File(filename=f"foo-{version}-py3-none-any.whl", url=f"https://i.example/{version}"), Index("https://i"))
+        for version in versions
+    ]
+    project = Project(canonicalize_name("foo"), files, Target.parse("linux-x86_64-py310"))
+    wanted = SpecifierSet(",".join(each for each in specifiers if not each.startswith("~=") or "." in each))
+    expected = [version for version in project.versions if wanted.contains(version, prereleases=True)]
+    assert project.within(wanted) == expected

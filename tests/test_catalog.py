@@ -97,6 +97,26 @@ def test_guessing_follows_the_best_candidates_dependencies(catalog: LiveCatalog,
     assert index.requests == []
 
 
+def test_a_guess_follows_a_chain_that_is_longer_than_the_stack(shared: Shared, tmp_path: Path) -> None:
+    folder = tmp_path / "chain"
+    folder.mkdir()
+    for at in range(700):
+        wheel = build_wheel(f"link{at}", "1.0", requires=[f"link{at + 1}"])
+        (folder / wheel.filename).write_bytes(wheel.content)
+    last = build_wheel("link700", "1.0")
+    (folder / last.filename).write_bytes(last.content)
+    indexes = Indexes(default=Index(folder.as_uri(), find_links=True))
+    for _ in range(2):  # the second time every answer is there at once, as it is for a second target
+        catalog = LiveCatalog(shared, indexes, CU121, rules=Rules())
+        catalog.expect([hint("link0")])
+        for at in range(701):
+            project = catalog.project(NormalizedName(f"link{at}"))
+            assert project is not None
+            candidate = project.offer(Version("1.0")).candidate
+            assert candidate is not None
+            catalog.metadata(candidate)
+
+
 def test_a_guess_that_fails_is_told_only_to_who_asks(catalog: LiveCatalog, index: FakeIndex) -> None:
     index.add(build_wheel("app", "1.0"))
     index.fault("/simple/bad/", Status(403), times=None)

@@ -66,6 +66,40 @@ def test_the_folder_becomes_an_sdist_and_a_root_that_names_it(folder: Path, tmp_
         }
 
 
+def test_a_package_of_the_project_may_be_named_as_what_tools_leave(folder: Path, tmp_path: Path) -> None:
+    for inside in ("build", "dist", "wheels", "venv"):
+        (folder / "src" / "my_app" / inside).mkdir()
+        (folder / "src" / "my_app" / inside / "__init__.py").write_text("")
+        (folder / inside).mkdir(exist_ok=True)
+        (folder / inside / "left.py").write_text("left there")
+    (folder / "src" / ".venv").mkdir()
+    (folder / "src" / ".venv" / "pyvenv.cfg").write_text("")
+    with tarfile.open(packed(asked(folder), tmp_path / "sdists").direct or "") as tar:
+        assert [name.removeprefix("my_app-1.2/") for name in sorted(tar.getnames())] == [
+            "pyproject.toml",
+            "run.sh",
+            "src/my_app/__init__.py",
+            "src/my_app/build/__init__.py",
+            "src/my_app/dist/__init__.py",
+            "src/my_app/venv/__init__.py",
+            "src/my_app/wheels/__init__.py",
+        ]
+
+
+def test_hard_links_are_packed_as_files_and_links_to_folders_as_links(folder: Path, tmp_path: Path) -> None:
+    package = folder / "src" / "my_app"
+    (package / "one.py").write_text("VALUE = 1\n")
+    (package / "two.py").hardlink_to(package / "one.py")
+    (folder / "src" / "alias").symlink_to("my_app", target_is_directory=True)
+    with tarfile.open(packed(asked(folder), tmp_path / "sdists").direct or "") as tar:
+        for name in ("one.py", "two.py"):
+            content = tar.extractfile(f"my_app-1.2/src/my_app/{name}")
+            assert content is not None
+            assert content.read() == b"VALUE = 1\n"
+        assert tar.getmember("my_app-1.2/src/my_app/two.py").isreg()
+        assert tar.getmember("my_app-1.2/src/alias").linkname == "my_app"
+
+
 def test_its_metadata_is_read_without_running_anything(folder: Path, tmp_path: Path) -> None:
     path = Path(packed(asked(folder), tmp_path / "sdists").direct or "")
     found = static_metadata(path.read_bytes(), path.name)

@@ -282,7 +282,7 @@ def _nearest(accelerator: str, offering: Sequence[str]) -> str:
 def _preferred(wanted: Wanted, before: Lock | None) -> Mapping[NormalizedName, Version]:
     if before is None or wanted.upgrade:
         return {}
-    return {each.name: each.version for each in before.packages if each.name not in wanted.upgrade_packages}
+    return {each.name: each.version for each in before.pins() if each.name not in wanted.upgrade_packages}
 
 
 def _may_stand_in(wanted: Wanted, target: Target, error: ChannelUnreachable) -> None:

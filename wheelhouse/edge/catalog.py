@@ -7,6 +7,7 @@ solver gets never depends on it.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -245,19 +246,24 @@ class LiveCatalog:
                 self._shared.metadata(candidate)
 
     def expect(self, hints: Iterable[Hint]) -> None:
-        for hint in hints:
+        queue = deque(hints)  # not a recursion: chains of requirements may be longer than Python's stack
+        while queue:
+            hint = queue.popleft()
             key = (hint.project, str(hint.specifier), hint.extras)
             with self._lock:
                 if key in self._guessed:
                     continue
                 self._guessed.add(key)
-            self._guess(hint)
+            queue.extend(self._guess(hint))
 
-    def _guess(self, hint: Hint) -> None:
-        """One step of the guess: pages, then the best candidate's metadata, then its dependencies. Never waits."""
+    def _guess(self, hint: Hint) -> list[Hint]:
+        """One step of the guess: pages, then the best candidate's metadata, then its dependencies. Never waits.
+
+        Gives what to guess next; nothing where an answer is still to come, which then goes on by itself.
+        """
 
         def again() -> None:
-            self._guess(hint)
+            self.expect(self._guess(hint))
 
         waiting: list[Task[Any]] = []
 
@@ -273,24 +279,24 @@ class LiveCatalog:
             project = self._projects[hint.project]
             candidate = self._best(project, hint) if project is not None else None
             if candidate is None or candidate.is_sdist:
-                return
+                return []
             metadata: CoreMetadata = glance(self._shared.metadata(candidate))
             wants = [Want.of(each) for each in metadata.requires if self._target.admits(each.marker, hint.extras)]
         except _NotYet:
             self._shared.after(waiting[-1], again)
-            return
+            return []
         except (WheelhouseError, Dropped):
-            return  # told only if the solver asks for that very thing
-        self.expect(Hint(want.project, want.specifier, want.extras) for want in wants)
+            return []  # told only if the solver asks for that very thing
+        return [Hint(want.project, want.specifier, want.extras) for want in wants]
 
     def _best(self, project: Project, hint: Hint) -> Candidate | None:
-        first = self._preferred.get(hint.project)
-        versions = project.versions if first is None else (first, *project.versions)
-        for version in versions:
-            if version in hint.specifier and (version != first or version in project.versions):
-                candidate = project.offer(version).candidate
-                if candidate is not None:
-                    return candidate
+        first, asked = self._preferred.get(hint.project), hint.specifier.prereleases is True
+        for version in sorted(project.within(hint.specifier), key=lambda each: each != first):
+            if version.is_prerelease and not asked:
+                continue
+            candidate = project.offer(version).candidate
+            if candidate is not None:
+                return candidate
         return None
 
 

@@ -20,21 +20,11 @@ from wheelhouse.requirements import Root
 
 # What tools leave in a project's folder, and what we do: none of it belongs to the project
 _LEFT_OUT = frozenset(
-    {
-        ".git",
-        ".hg",
-        ".svn",
-        "__pycache__",
-        ".venv",
-        "venv",
-        ".tox",
-        ".nox",
-        ".mypy_cache",
-        ".ruff_cache",
-        ".pytest_cache",
-    }
-    | {"build", "dist", "node_modules", "lockfiles", "wheels", "bundles"}
+    {".git", ".hg", ".svn", "__pycache__", ".venv", ".tox", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+    | {"node_modules"}
 )
+# At its top alone: deeper down a package may well have such a name
+_LEFT_OUT_AT_TOP = frozenset({"venv", "build", "dist", "lockfiles", "wheels", "bundles"})
 _EPOCH = 315532800  # 1980-01-01, the first moment that a zip archive can hold
 
 
@@ -105,6 +95,8 @@ def _archive(folder: Path, top: str) -> bytes:
             info = tar.gettarinfo(path, f"{top}/{path.relative_to(folder).as_posix()}")
             info.mtime, info.uid, info.gid, info.uname, info.gname = _EPOCH, 0, 0, "", ""
             info.mode = 0o755 if info.mode & 0o100 else 0o644
+            if info.islnk():  # a second name of a file that is packed already: a file like any other
+                info.type, info.linkname, info.size = tarfile.REGTYPE, "", path.stat().st_size
             if info.isreg():
                 with path.open("rb") as content:
                     tar.addfile(info, content)
@@ -116,6 +108,9 @@ def _archive(folder: Path, top: str) -> bytes:
 def _members(folder: Path) -> list[Path]:
     found = []
     for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in _LEFT_OUT and not name.endswith(".egg-info"))
-        found += [Path(place, name) for name in sorted(names) if not name.endswith((".pyc", ".whl"))]
+        left_out = _LEFT_OUT | _LEFT_OUT_AT_TOP if Path(place) == folder else _LEFT_OUT
+        folders[:] = sorted(name for name in folders if name not in left_out and not name.endswith(".egg-info"))
+        links = [name for name in folders if Path(place, name).is_symlink()]  # they are not walked into
+        names = [name for name in names if not name.endswith((".pyc", ".whl"))]
+        found += [Path(place, name) for name in sorted([*names, *links])]
     return found

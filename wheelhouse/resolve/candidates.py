@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 from packaging.tags import Tag, parse_tag
 from packaging.utils import BuildTag, NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -105,6 +106,7 @@ class Project:
         self._from_sdist, self._no_binary, self._hashes = from_sdist or no_binary, no_binary, hashes
         self._target, self._exclude_newer = target, exclude_newer
         self._offers: dict[tuple[Version, bool], Offer] = {}
+        self._cuts: dict[str, int] = {}
         self.unnamed: list[Refusal] = []
         self._files: dict[Version, list[tuple[Listed, str | None]]] = {}  # None: an sdist, else the wheel's tail
         for listed in files:
@@ -114,6 +116,39 @@ class Project:
             else:
                 self._files.setdefault(split[0], []).append((listed, split[1]))
         self.versions: tuple[Version, ...] = tuple(sorted(self._files, reverse=True))
+
+    def within(self, specifiers: SpecifierSet) -> list[Version]:
+        """The versions in the set, newest first; which pre-releases may be taken is the caller's to say.
+
+        `>=`, `>`, `<` and `<=` each admit all versions from some place on, found in a few steps: asking every version
+        of boto3 about every requirement on it took 20 s.
+        """
+        start, end = 0, len(self.versions)
+        others = []
+        for specifier in specifiers:
+            if specifier.operator in (">=", ">"):
+                end = min(end, self._cut(specifier, newest=True))
+            elif specifier.operator in ("<", "<="):
+                start = max(start, self._cut(specifier, newest=False))
+            else:
+                others.append(specifier)
+        return [
+            version
+            for version in self.versions[start:end]
+            if all(specifier.contains(version, prereleases=True) for specifier in others)
+        ]
+
+    def _cut(self, specifier: Specifier, *, newest: bool) -> int:
+        """Where the versions, newest first, stop being admitted (`newest`: the newest are), or begin to be."""
+        text = str(specifier)
+        found = self._cuts.get(text)
+        if found is None:
+            found = self._cuts[text] = bisect_left(
+                range(len(self.versions)),
+                True,
+                key=lambda at: specifier.contains(self.versions[at], prereleases=True) != newest,
+            )
+        return found
 
     def offer(self, version: Version, *, yanked: bool = False) -> Offer:
         """What the version offers; with `yanked` its yanked files count as ordinary ones.

@@ -187,10 +187,12 @@ class _Provider(BaseProvider[Node, Choice]):
         listing, text = self.listing(want.project), str(want.specifier)
         found = listing.of.get(text)
         if found is None:
+            project = self._view.project(want.project)
+            within = frozenset(project.within(want.specifier) if project is not None else ())
             bits = sum(
                 1 << choice.at
                 for choice in listing.choices
-                if choice.candidate is not None and self._view.contains(want.specifier, choice.candidate.version)
+                if choice.candidate is not None and choice.candidate.version in within
             )
             if not bits:
                 bits = 1 << listing.bits

@@ -183,9 +183,7 @@ class View:
         if project is None:
             return
         first = self.preferred.get(name)
-        for version in sorted(project.versions, key=lambda each: each != first):
-            if not self.contains(specifier, version):
-                continue
+        for version in sorted(project.within(specifier), key=lambda each: each != first):
             candidate = project.offer(version).candidate or project.offer(version, yanked=True).candidate
             if candidate is not None and candidate not in self._barred:
                 yield candidate
