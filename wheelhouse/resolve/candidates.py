@@ -16,6 +16,7 @@ from packaging.version import InvalidVersion, Version
 
 from wheelhouse.digests import Digest
 from wheelhouse.indexes import Index, is_labelled
+from wheelhouse.metadata import specifiers
 from wheelhouse.resolve.refusals import (
     BadName,
     NoBinary,
@@ -36,6 +37,7 @@ from wheelhouse.target import Target
 
 _SDIST = re.compile(r"\.(?:tar\.gz|zip|tar\.bz2|tgz|tar\.xz|tar\.Z|tar)$")
 ACCELERATOR = re.compile(r"(?:cpu|cu\d{2,3}|rocm\d[\d.]*|xpu)(?=$|\.)")
+_TAGS = re.compile(r"[\w.]+-[\w.]+-[\w.]+")
 _BUILD = re.compile(r"(\d+)(.*)", re.ASCII)
 BUILDABLE = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz")
 
@@ -250,8 +252,8 @@ def _split(project: NormalizedName, filename: str) -> tuple[Version, str | None]
         if len(parts) == 6 and not _BUILD.fullmatch(build):
             return None
         version = None if "__" in parts[0] or parts[1].strip() != parts[1] else _version(parts[1])
-        tail = f"{build}:{'-'.join(parts[-3:])}"
-        return None if version is None or not _readable(parts[-3:]) else (version, tail)
+        tags = "-".join(parts[-3:])
+        return None if version is None or not _readable(tags) else (version, f"{build}:{tags}")
     stem = _SDIST.sub("", filename)
     if stem == filename:
         return None
@@ -268,8 +270,10 @@ def belongs(filename: str, project: NormalizedName) -> bool:
     return _split(project, filename) is not None
 
 
-def _readable(parts: list[str]) -> bool:
-    return all(part and all(c.isalnum() or c in "._" for c in part) for part in parts) and parts[2].count(".") < 40
+@lru_cache(maxsize=1 << 14)
+def _readable(tags: str) -> bool:
+    """Whether tags can be those of an honest wheel; packaging refuses what would expand without bounds."""
+    return _TAGS.fullmatch(tags) is not None and tags.count(".") < 40
 
 
 @lru_cache(maxsize=4096)
@@ -299,14 +303,6 @@ def _build_key(text: str) -> tuple[int, str]:
     return (build[0], build[1]) if build else (-1, "")
 
 
-@lru_cache(maxsize=4096)
-def _specifiers(text: str) -> SpecifierSet | None:
-    try:
-        return SpecifierSet(text)
-    except InvalidSpecifier:
-        return None  # DESIGN: an unreadable one admits all
-
-
 _python: dict[tuple[str, str], bool] = {}
 
 
@@ -314,6 +310,6 @@ def _admits_python(target: Target, text: str) -> bool:
     key = (target.label, text)
     known = _python.get(key)
     if known is None:
-        specifiers = _specifiers(text)
-        known = _python[key] = specifiers is None or target.admits_python(specifiers)
+        python = specifiers(text)
+        known = _python[key] = python is None or target.admits_python(python)
     return known
