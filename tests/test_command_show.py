@@ -116,6 +116,7 @@ def test_cache_info_and_prune(project: Project) -> None:
     assert (
         ran.out
         == f"removed 2 wheels ({size / 1e6:.1f} MB), 0 unfinished\nremoved 0 pages and metadata files (0 bytes)\n"
+        "removed sdists and what was built of them (0 bytes)\n"
     )
     assert project.run("verify", f"wheels/{PY310}").code == 0  # wheel folders keep their own links
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import re
@@ -22,10 +23,12 @@ from pip._internal.models.index import PyPI, TestPyPI
 from world.bundles import entries_of, lock_of
 from world.wheels import build_wheel
 
+from wheelhouse import config
 from wheelhouse.cli.commands import cli
+from wheelhouse.config import Config, NamedIndex, Override
 from wheelhouse.digests import Digest
 from wheelhouse.lock import Lock, dump
-from wheelhouse.lock.model import LockedHeldBack
+from wheelhouse.lock.model import LockedBuild, LockedHeldBack
 from wheelhouse.offline import install
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,7 +40,7 @@ FOREIGN = {
     "--require-hashes", "--no-deps", "--no-index", "--find-links", "--offline", "--isolated", "--wheel-dir",
     "--platform", "--python-version", "--abi", "--python-platform", "--torch-backend", "--trusted-host", "--version",
     "--index-url", "--extra-index-url", "--pre", "--check", "--help",
-    "--hash", "--no-binary", "--only-binary", "--prefer-binary", "--use-feature",
+    "--hash", "--no-binary", "--only-binary", "--prefer-binary", "--use-feature", "--no-build-isolation",
 }  # fmt: skip
 
 
@@ -155,14 +158,47 @@ def test_the_reference_names_every_key_of_a_lock_and_of_a_manifest() -> None:
         inputs=Digest.of(b""),
         held_back=(LockedHeldBack(name=name, newer=Version("2"), reason="is a source distribution"),),
         stand_in="cu121",
+        builds=(
+            LockedBuild(
+                name=name,
+                sdist="six-1.16.0.tar.gz",
+                digest=Digest.of(b""),
+                requires=("setuptools==80.9.0",),
+                python="3.10.13",
+                repeatable=True,
+            ),
+        ),
         computed_hashes=("six-1.16.0-py3-none-any.whl",),
     )
     tool = tomllib.loads(dump(lock, folder=ROOT))["tool"]["wheelhouse"]
     assert set(tool) == set(generator().LOCK_KEYS)
+    assert {key for key in tool["built"][name] if f"`{key}`" not in generator().LOCK_KEYS["built"]} == set()
     (text,) = [entry.content for entry in entries_of(lock) if entry.path == "MANIFEST.json"]
     manifest = json.loads(text or b"")
     assert set(manifest) == set(generator().MANIFEST_KEYS)
     assert set(manifest["targets"][0]) == set(generator().TARGET_KEYS)
+
+
+def test_the_reference_names_every_key_of_the_configuration() -> None:
+    def keys(kind: type) -> list[str]:
+        assert dataclasses.is_dataclass(kind)
+        return [field.name.replace("_", "-") for field in dataclasses.fields(kind)]
+
+    assert ["source", *generator().CONFIG_KEYS] == keys(Config)
+    assert list(generator().INDEX_KEYS) == keys(NamedIndex)
+    assert list(generator().OVERRIDE_KEYS) == keys(Override)
+
+
+def test_the_configurations_in_the_documents_can_be_read() -> None:
+    found = [
+        (path.name, block)
+        for path in DOCUMENTS
+        for block in re.findall(r"^```toml\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+        if "[project]" not in block
+    ]
+    assert found, "the guide shows a configuration"
+    for name, block in found:
+        assert config.parse(block, name) is not None
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())

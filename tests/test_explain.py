@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -43,6 +44,15 @@ def test_so_it_is_where_several_versions_were_tried() -> None:
     error = error_of(world, "torchvision", label="linux-x86_64-cu124-py311")
     assert error.missing == (("torch", SpecifierSet("==2.2.0")),)
     assert error.details[-1] == "`torch` 2.2.0+cu118: not the `cu124` build"
+
+
+def test_versions_that_are_all_too_new_are_one_line() -> None:
+    target = Target.parse(LINUX)
+    world: World = {"dated": {f"{n}.0": {"uploaded": datetime(2024, n, 1, tzinfo=UTC)} for n in range(1, 10)}}
+    view = view_of(catalog_of(world, target, exclude_newer=datetime(2020, 1, 1, tzinfo=UTC)), target)
+    with pytest.raises(Impossible) as error:
+        resolve(view, wants(["dated"], target))
+    assert error.value.details[1:] == ("`dated` 9.0, 8.0, 7.0, 6.0 and 5 more: uploaded after `--exclude-newer`",)
 
 
 def test_what_no_index_lists_is_kept_as_a_fact() -> None:

@@ -507,6 +507,29 @@ def test_no_password_is_shown_or_kept(world: World) -> None:
     assert b"secret" not in kept
 
 
+NEVER_THAT = "it had to begin again 9 times, at last because the server sends another part than was asked for"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Status(206, {}, b"no range is told"), NEVER_THAT),
+        (Status(206, {"Content-Range": "bytes 5-9/10"}, b"12345"), NEVER_THAT),
+        (Status(416), "416 Requested Range Not Satisfiable"),  # to a question without a range too
+    ],
+)
+def test_a_server_that_never_sends_what_was_asked_for_is_not_asked_for_ever(
+    world: World, answer: Fault, reason: str
+) -> None:
+    wheel = world.add()
+    world.begin(wheel, CONTENT[:KIB])
+    world.index.fault(".whl", answer, times=40)
+    (error,) = world.failures(wheel)
+    assert isinstance(error, NotServed)
+    assert error.reason == reason
+    assert len(world.index.asked(".whl")) <= 10
+
+
 # Space
 
 

@@ -97,7 +97,7 @@ def test_headers_that_do_not_decide_may_be_junk() -> None:
 
 
 def test_an_unreadable_requires_python_admits_all() -> None:
-    for text in (b">=3.6.*.1", b"3", b"\xff", b"", b">=3.8\nRequires-Python: >=3.9"):
+    for text in (b">=3.6.*.1", b"3", b"\xff", b"", b">=3.8\nRequires-Python: >=3.9", b">=3." + b"9" * 5000):
         assert metadata.parse(NOTHING + b"Requires-Python: " + text + b"\n", filename=NAME).requires_python is None
 
 
@@ -124,7 +124,8 @@ def test_metadata_that_cannot_be_used_is_refused_with_the_reason(content: bytes,
 
 
 @pytest.mark.parametrize(
-    "line", [b"numpy (>=1", b"numpy >= 1.20 <2", b"x; " + b"(" * 50_000, b"x @", b"x; bogus == '1'"]
+    "line",
+    [b"numpy (>=1", b"numpy >= 1.20 <2", b"x; " + b"(" * 50_000, b"x @", b"x; bogus == '1'", b"x>=" + b"9" * 5000],
 )
 def test_a_requirement_that_cannot_be_read_is_refused(line: bytes) -> None:
     with pytest.raises(BadMetadata, match="a `Requires-Dist` cannot be read: "):

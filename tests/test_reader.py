@@ -227,6 +227,16 @@ def test_a_metadata_file_that_is_missing_or_lies_is_no_loss(
     assert len([event for event in heard if WHEEL.filename in str(event)]) == 1
 
 
+def test_a_metadata_file_that_never_ends_is_not_the_end(
+    reader: Reader, index: FakeIndex, heard: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wheelhouse.metadata.LARGEST_METADATA", 1000)
+    index.add(WHEEL)
+    index.fault(".metadata", Status(200, {}, b"x" * 2000))
+    assert requires(reader, first(reader, index)) == ["lib"]
+    assert [f"the metadata file of `{WHEEL.filename}` is not used" in str(event) for event in heard] == [True]
+
+
 def test_metadata_promised_without_a_digest_is_believed(reader: Reader, index: FakeIndex) -> None:
     index.add(WHEEL, metadata_digest=True)
     assert requires(reader, first(reader, index)) == ["lib"]
@@ -263,6 +273,7 @@ def test_a_large_directory_is_fetched_in_more_than_one_piece(reader: Reader, ind
         {"Content-Range": "bytes */10"},
         {"Content-Range": "lines 1-2/3"},
         {"Content-Range": "bytes 5-1/3"},
+        {"Content-Range": f"bytes 0-16/{'9' * 5000}"},
     ],
 )
 def test_a_partial_answer_that_does_not_add_up_is_not_used(

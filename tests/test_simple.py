@@ -154,6 +154,15 @@ def test_base_moves_relative_links() -> None:
     assert only(page).url == "https://index.example/whl/cpu/torch-1.whl"
 
 
+def test_base_of_an_index_names_no_folder_of_this_machine() -> None:
+    with pytest.raises(NotAPage):
+        html('<a href="torch-1.whl">x</a>', head='<base href="file:///etc/">')
+    marked = html('<a href="torch-1.whl">x</a>', head='<base href="file:///etc/"><h1>Links for torch</h1>')
+    assert marked.files == ()
+    local = html('<a href="torch-1.whl">x</a>', head='<base href="file:///srv/">', url="file:///srv/torch/index.html")
+    assert only(local).url == "file:///srv/torch-1.whl"
+
+
 @pytest.mark.parametrize(
     "href",
     [

@@ -155,6 +155,8 @@ class _Reader:
             drop=tuple(self.parsed("drop", each, _name) for each in self.strings("drop")),
             add=tuple(self.parsed("add", each, Requirement) for each in self.strings("add")),
         )
+        if any(each.url for each in found.add):
+            self.fail("add", "names a URL: add the name, and ask for `NAME @ URL` beside your requirements")
         self.finish()
         return found
 
@@ -242,6 +244,8 @@ def example(targets: Sequence[str] = (), requirements: Sequence[str] = ()) -> st
             quoted = ", ".join(json.dumps(each, ensure_ascii=False) for each in values)  # JSON's escapes are TOML's
             head, _, tail = text.partition(f"\n{key} = ")
             text = f"{head}\n{key} = [{quoted}]\n{tail.partition(chr(10))[2]}"
+        elif key == "targets":  # nobody's machine may be locked for by an example
+            text = text.replace("\ntargets = ", "\n# targets = ", 1)
     return text
 
 

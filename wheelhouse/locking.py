@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import unquote, urlsplit
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from wheelhouse.config import NamedRoute, Override
-from wheelhouse.digests import Digest
+from wheelhouse.digests import Digest, DigestMismatch
 from wheelhouse.edge.catalog import ChannelUnreachable, LiveCatalog, Rules
-from wheelhouse.edge.direct import direct_files
+from wheelhouse.edge.direct import OtherBytes, direct_files, hashes_of
 from wheelhouse.edge.index import shown
 from wheelhouse.edge.session import Session
 from wheelhouse.errors import WheelhouseError
@@ -81,7 +82,10 @@ def lock_target(wanted: Wanted, target: Target, before: Lock | None, session: Se
         _tell_stand_in(target, resolution, error, session)
     if wanted.torch_index == "pypi":
         stand_in = target.accelerator
-    digests, sizes = _complete(resolution, installer, session)
+    digests, sizes = _complete(resolution, installer, session, attempt._hashes())
+    for pin in resolution.pins:
+        if pin.candidate.is_sdist:  # the user named it: `fetch` may build it here
+            session.sdists.allow(pin.candidate.file.digest or digests[pin.candidate.file.url])
     return record(
         resolution,
         target,
@@ -112,7 +116,7 @@ def installer_for(wanted: Wanted, target: Target, session: Session) -> LockedPac
     attempt = _Attempt(wanted, target, None, session)
     candidate = attempt.installer(attempt.catalog())
     resolution = Resolution(pins=(), roots=(), held_back=())
-    digests, sizes = _complete(resolution, candidate, session)
+    digests, sizes = _complete(resolution, candidate, session, {})
     inputs = inputs_digest({})
     lock = record(resolution, target, installer=candidate, inputs=inputs, stand_in=None, digests=digests, sizes=sizes)
     assert lock.installer is not None
@@ -151,9 +155,9 @@ class _Attempt:
             preferred=preferred,
             pre=wanted.pre,
             overrides=wanted.overrides,
-            direct=frozenset(canonicalize_name(root.requirement.name) for root in wanted.roots if root.direct),
+            direct=catalog.direct,
         )
-        roots = [Want.of(root.requirement) for root in wanted.roots if target.admits(root.requirement.marker)]
+        roots = [_want(root) for root in wanted.roots if target.admits(root.requirement.marker)]
         try:
             resolution = resolve(view, roots, allow_older=wanted.allow_older)
         except Impossible as error:
@@ -187,17 +191,12 @@ class _Attempt:
         wanted = self.wanted
         indexes = indexes if indexes is not None else self._indexes(standing_in=False)
         direct = direct_files(wanted.roots, self.target)
-        hashes: dict[NormalizedName, frozenset[Digest]] = {}
-        for root in wanted.roots:
-            if root.hashes and self.target.admits(root.requirement.marker):
-                name = canonicalize_name(root.requirement.name)
-                hashes[name] = hashes.get(name, frozenset()) | frozenset(root.hashes)
         built = {name for name, each in direct.items() if not each.file.filename.endswith(".whl")}
         rules = Rules(
             exclude_newer=wanted.exclude_newer,
             from_sdist=wanted.from_sdist | built,  # a path or URL of its own is asking for it by name
             no_binary=wanted.no_binary,
-            hashes=hashes,
+            hashes=self._hashes(),
             direct=direct,
         )
         return LiveCatalog(
@@ -209,16 +208,24 @@ class _Attempt:
             source_metadata=self._source_metadata,
         )
 
+    def _hashes(self) -> dict[NormalizedName, frozenset[Digest]]:
+        return hashes_of((*self.wanted.roots, *self.wanted.constraints), self.target)
+
     def _source_metadata(self, candidate: Candidate) -> CoreMetadata:
-        file, index = candidate.file, self.wanted.default_index
-        path, digest = self.session.sdists.fetch(file.filename, file.url, file.digest, file.size)
+        file = candidate.file
+        try:
+            path, digest = self.session.sdists.fetch(file.filename, file.url, file.digest, file.size)
+        except DigestMismatch as error:
+            who = "requirement" if candidate.index.find_links else "index"
+            raise OtherBytes(file.filename, f"its {who} says {error.expected}", actual=error.actual) from error
+        _check_hashes(candidate, digest, self._hashes())  # before any of its code is run
         return self.session.sdists.metadata(
             path,
             digest,
             project=candidate.project,
             version=candidate.version,
             target=self.target,
-            settings=self.session.build_settings(index.url if index is not None else None),
+            settings=self.session.build_settings(),
         )
 
     def installer(self, catalog: LiveCatalog) -> Candidate:
@@ -226,7 +233,8 @@ class _Attempt:
         preferred: dict[NormalizedName, Version] = {}
         if self.before is not None and self.before.installer is not None and not self.wanted.upgrade:
             preferred[PIP] = self.before.installer.version
-        found = next(View(catalog, self.target, preferred=preferred).matching(PIP, SpecifierSet()), None)
+        every = View(catalog, self.target, preferred=preferred).matching(PIP, SpecifierSet())
+        found = next((each for each in every if not each.is_sdist), None)
         if found is None:
             raise Impossible(
                 f"no index has a pip for `{self.target.label}`, and the offline side needs one",
@@ -238,6 +246,8 @@ class _Attempt:
     def _with_ways_out(self, error: Impossible, indexes: Indexes, view: View) -> Impossible:
         """Add what only the world can tell: the channels that have the version, the indexes that were ignored."""
         for name, specifier in error.missing:
+            if name in view.direct:
+                continue
             if in_torch_family(name) and not indexes.standing_in and indexes.channel is not None:
                 if any(reason == TooNew(None) for _, reason, _ in view.refused(name, specifier)):
                     hint = (
@@ -330,8 +340,26 @@ def _tell_extras(resolution: Resolution, session: Session) -> None:
             session.tell_once(Warned(f"`{pin.candidate}` has no extra named `{extra}`"))
 
 
+def _want(root: Root) -> Want:
+    """What a root wants; the text of one that names its file ends with the file's name, which tells no secret."""
+    want = Want.of(root.requirement)
+    if root.direct is None:
+        return want
+    filename = unquote(urlsplit(root.direct).path.rpartition("/")[2])
+    return Want(want.project, want.specifier, want.extras, f"{want.text} @ {filename}")
+
+
+def _check_hashes(candidate: Candidate, digest: Digest, hashes: Mapping[NormalizedName, frozenset[Digest]]) -> None:
+    """A file that nobody told the digest of, now that it is there. Raises `OtherBytes`."""
+    if digest not in hashes.get(candidate.project, (digest,)):
+        raise OtherBytes(candidate.file.filename, "its requirement names other hashes", actual=digest)
+
+
 def _complete(
-    resolution: Resolution, installer: Candidate, session: Session
+    resolution: Resolution,
+    installer: Candidate,
+    session: Session,
+    hashes: Mapping[NormalizedName, frozenset[Digest]],
 ) -> tuple[dict[str, Digest], dict[str, int]]:
     """What the pages left open: digests by download (said aloud), sizes by HEAD, all at once."""
     candidates = [*(pin.candidate for pin in resolution.pins), installer]
@@ -349,6 +377,7 @@ def _complete(
                     )
                 )
             digests[candidate.file.url], sizes[candidate.file.url] = session.wheels.digest(candidate.file)
+            _check_hashes(candidate, digests[candidate.file.url], hashes)
     unsized = [candidate.file for candidate in candidates if candidate.file.url not in sizes]
     tasks = [(file, session.workers.submit(session.wheels.size, file)) for file in unsized]
     for file, task in tasks:
@@ -379,5 +408,5 @@ def _facts(wanted: Wanted, target: Target) -> dict[str, object]:
             for each in wanted.overrides
         ],
         "direct": sorted(redact(root.direct) for root in wanted.roots if root.direct is not None),
-        "hashes": sorted(digest.hex for root in wanted.roots for digest in root.hashes),
+        "hashes": sorted(digest.hex for root in (*wanted.roots, *wanted.constraints) for digest in root.hashes),
     }

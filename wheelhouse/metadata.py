@@ -28,6 +28,7 @@ _HEADER = re.compile(
     rb"^(?:metadata-version|name|version|requires-dist|requires-python|provides-extra)[ \t]*:.*(?:\n[ \t].*)*",
     re.IGNORECASE | re.MULTILINE,
 )
+_ABSURD = re.compile(r"\d{1000}")  # Python makes no number of more than 4,300 digits: `ValueError` where it is compared
 _FOLD = re.compile(r"\n[ \t]*")  # RFC 822: a header may go on in the next line, behind a blank
 
 
@@ -90,7 +91,7 @@ def parse(
         name=own_name,
         version=own_version,
         requires=requires,
-        requires_python=_specifier(raw.get("requires_python", "")),
+        requires_python=specifiers(raw.get("requires_python", "")),
         extras=frozenset(canonicalize_name(extra) for extra in raw.get("provides_extra", ())),
     )
 
@@ -98,12 +99,16 @@ def parse(
 # The wheels of one project repeat each other's lines, and a requirement costs 30 µs.
 @lru_cache(maxsize=16384)
 def _requirement(line: str) -> Requirement:
+    if _ABSURD.search(line):
+        raise InvalidRequirement("a number in it has thousands of digits")
     return Requirement(_FOLD.sub(" ", line))
 
 
-def _specifier(text: str) -> SpecifierSet | None:
+@lru_cache(maxsize=4096)
+def specifiers(text: str) -> SpecifierSet | None:
+    """The set that a Requires-Python writes; None, which admits all, for an empty or unreadable one."""
     try:
-        return SpecifierSet(text) if text.strip() else None
+        return SpecifierSet(text) if text.strip() and not _ABSURD.search(text) else None
     except InvalidSpecifier:
         return None
 

@@ -5,7 +5,7 @@ What needs the network is imported where it is used: `verify` starts without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from wheelhouse.edge import folders, locks, verification
 from wheelhouse.edge.store import Store
 from wheelhouse.errors import Failures, UsageError, WheelhouseError
 from wheelhouse.events import Said, Warned
-from wheelhouse.lock import Lock, dump
+from wheelhouse.lock import Lock, LockedSource, dump
 from wheelhouse.outputs.bundle import Entry, layout
 from wheelhouse.plan import plan
 from wheelhouse.target import Target
@@ -103,9 +103,17 @@ def _count(count: int, noun: str) -> str:
     return f"1 {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def fetch(found: Sequence[Lock], wheel_dir: Path, session: Session, *, jobs: int) -> list[Path]:
+def fetch(
+    found: Sequence[Lock],
+    wheel_dir: Path,
+    session: Session,
+    *,
+    jobs: int,
+    from_sdist: Collection[NormalizedName] = (),
+) -> list[Path]:
     """Have every wheel in the store, each verified, then make each target's wheel folder installable as it stands.
 
+    Sdists of the locks are built where the user allowed that when they were locked here, or names them in `from_sdist`.
     Raises `NotAll` after everything else was fetched; only complete folders are laid out.
     """
     from wheelhouse.edge import download
@@ -122,7 +130,7 @@ def fetch(found: Sequence[Lock], wheel_dir: Path, session: Session, *, jobs: int
     for each in found:
         folder = wheel_dir / each.label
         try:
-            whole = _built(each, session)
+            whole = _built(each, session, from_sdist)
             if not all(session.store.has(wheel.digest, wheel.size) for wheel in whole.wheels()):
                 continue
             folders.update(_entries(whole, session, wheel_folder="", folder=folder), folder, session.store)
@@ -136,7 +144,7 @@ def fetch(found: Sequence[Lock], wheel_dir: Path, session: Session, *, jobs: int
     return laid_out
 
 
-def _built(each: Lock, session: Session) -> Lock:
+def _built(each: Lock, session: Session, allowed: Collection[NormalizedName]) -> Lock:
     """The lock with a wheel for each of its sdists, built now where no earlier run has; in this thread.
 
     Raises the errors of all builds that failed.
@@ -147,19 +155,34 @@ def _built(each: Lock, session: Session) -> Lock:
     errors: list[WheelhouseError] = []
     for source in each.sources:
         try:
-            wheels[source.name] = session.sdists.build(
-                source.sdist,
-                project=source.name,
-                version=source.version,
-                target=Target.parse(each.label),
-                store=session.store,
-                settings=session.build_settings(source.index),
-            )
+            wheels[source.name] = _build(each, source, session, allowed)
         except WheelhouseError as error:
             errors.append(error)
     if errors:
         raise errors[0] if len(errors) == 1 else Failures(errors)
     return completed(each, wheels)
+
+
+def _build(each: Lock, source: LockedSource, session: Session, allowed: Collection[NormalizedName]) -> Built:
+    """One sdist's wheel, if the user allowed it by name, now or when it was locked here."""
+    from wheelhouse.edge.sdists import BuiltOtherwise, NotAllowed, unmet
+
+    target, sdist = Target.parse(each.label), source.sdist
+    if source.name not in allowed and not session.sdists.is_allowed(sdist.digest):
+        raise NotAllowed(source.name, sdist.filename)
+    index = None if each.installer is None else each.installer.index  # who has pip has what builds
+    built = session.sdists.build(
+        sdist,
+        project=source.name,
+        version=source.version,
+        target=target,
+        store=session.store,
+        settings=session.build_settings(index, source.index),
+    )
+    missing = unmet(each, session.wheels.stored_metadata(built.wheel), target)
+    if missing:
+        raise BuiltOtherwise(built.wheel.filename, missing)
+    return built
 
 
 def bundle(found: Sequence[Lock], output: Path, session: Session, *, tar: bool) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Sdists whose backend does what a test wants: leaves a mark where it runs, fails, tells other requirements, compiles."""
+"""Sdists whose backend does what a test wants: it leaves a mark where it runs, fails, or writes something else."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def sdist(
     world = contents["backend.py"].decode()
     mark = "" if marks is None else f"def mark(word):\n    with open({str(marks)!r}, 'a') as file:\n"
     mark += "" if marks is None else "        file.write(word + '\\n')\n\nmark('loaded')\n\n"
-    body = f"{textwrap.dedent(code)}\n" + ("" if marks is None else "mark('built')\n") + "return base.build_wheel(folder)\n"
+    built = "" if marks is None else "mark('built')\n"
+    body = f"{textwrap.dedent(code)}\n{built}return base.build_wheel(folder)\n"
     ours = f"import base\nfrom base import *\n\n{mark}def build_wheel(folder, *rest):\n{textwrap.indent(body, '    ')}"
     contents |= {"base.py": world.encode(), "backend.py": ours.encode()}
     contents |= {path: textwrap.dedent(text).encode() for path, text in (files or {}).items()}

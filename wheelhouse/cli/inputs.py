@@ -96,7 +96,7 @@ def _put_together(
         exclude_newer=moment(options.get("exclude_newer")),
         pre=options.get("pre", False) or any(each.pre for each in told),
         allow_older=_names(options.get("allow_older", ())),
-        from_sdist=_names(options.get("from_sdist", ())) | no_binary,
+        from_sdist=by_name(options.get("from_sdist", ())) | no_binary,
         no_binary=no_binary,
         routes=routes,
         overrides=() if found is None else found.config.overrides,
@@ -110,7 +110,14 @@ def _put_together(
         options, configuration, addresses.credentials, [*services, *wanted.extra_indexes, pytorch_url]
     )
     refresh = wanted.upgrade or bool(wanted.upgrade_packages)  # whoever asks for the newest wants today's
-    return wanted, dataclasses.replace(settings, pytorch_url=pytorch_url, refresh=refresh)
+    return wanted, dataclasses.replace(
+        settings,
+        pytorch_url=pytorch_url,
+        refresh=refresh,
+        build_index=None if default is None else default.url,
+        build_links=tuple(index.url for index in wanted.find_links),
+        no_index=default is None,
+    )
 
 
 def _without_credentials(root: Root, addresses: Addresses) -> Root:
@@ -122,6 +129,13 @@ def _without_credentials(root: Root, addresses: Addresses) -> Root:
 
 def _names(texts: Sequence[str]) -> frozenset[NormalizedName]:
     return frozenset(NormalizedName(each) if each == ":all:" else canonicalize_name(each) for each in texts)
+
+
+def by_name(texts: Sequence[str]) -> frozenset[NormalizedName]:
+    if ":all:" in texts:
+        what = "`--from-sdist :all:` would run the code of projects that nobody named"
+        raise UsageError(what, hint="name each that may be built: `--from-sdist NAME`")
+    return _names(texts)
 
 
 def _routes(

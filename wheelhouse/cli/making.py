@@ -81,6 +81,7 @@ def lock(**given: Any) -> None:
 @options.projects
 @options.lock_dir
 @options.wheel_dir
+@options.from_sdist
 @options.jobs
 @options.default_indexes
 @options.network
@@ -96,7 +97,7 @@ def fetch(locks: tuple[Path, ...], **given: Any) -> None:
     pins is what counts, and an index is asked for the pip of the offline side alone.
     """
     from wheelhouse import adopting, workflow
-    from wheelhouse.cli.inputs import without_requirements
+    from wheelhouse.cli.inputs import by_name, without_requirements
     from wheelhouse.events import ignore
 
     with _opened(locks, given) as (found, session):
@@ -111,7 +112,11 @@ def fetch(locks: tuple[Path, ...], **given: Any) -> None:
             )
             for each in found
         ]
-        tried = _tried(lambda: workflow.fetch(ready, given["wheel_dir"], session, jobs=given["jobs"]))
+        tried = _tried(
+            lambda: workflow.fetch(
+                ready, given["wheel_dir"], session, jobs=given["jobs"], from_sdist=by_name(given["from_sdist"])
+            )
+        )
     _report(given, tried, lambda paths: _laid_out("folders", paths))
 
 

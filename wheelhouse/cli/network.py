@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -63,7 +64,14 @@ def network_settings(options: Mapping[str, Any], listen: Listener, found: Found 
     urls += [options.get("index_url") or "", *options.get("extra_index_urls", ()), *options.get("find_links", ())]
     addresses = Addresses()
     services = [addresses.index_url(each) for url in urls for each in url.split() if "://" in each]
-    return settings_of(options, configuration, addresses.credentials, services)
+    typed, configured = options.get("index_url"), configuration.index_url
+    return dataclasses.replace(
+        settings_of(options, configuration, addresses.credentials, services),
+        build_index=addresses.index_url(typed) if typed else None,
+        build_links=tuple(addresses.find_links(each).url for each in options.get("find_links", ())),
+        no_index=bool(options.get("no_index") or configuration.no_index) and not typed,
+        configured_index=addresses.index_url(configured) if configured else None,
+    )
 
 
 def configuration_of(listen: Listener) -> pip.PipConfiguration:

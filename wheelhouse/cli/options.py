@@ -61,6 +61,13 @@ wheel_dir = option(
 )
 output = option("--output", type=FOLDER, default="bundles", show_default=True, help="The folder of the bundles.")
 tar = option("--tar", is_flag=True, help="Write each bundle as one tar file.")
+from_sdist = option(
+    "--from-sdist",
+    multiple=True,
+    metavar="NAME",
+    help="Build this project's wheel from its source distribution where it has none that fits; this runs the"
+    " project's code here. May be given several times.",
+)
 jobs = option(
     "--jobs", type=click.IntRange(1, 64), default=8, show_default=True, help="How many files are fetched at a time."
 )
@@ -94,9 +101,7 @@ filters = together(
     option("--exclude-newer", metavar="WHEN",
            help="Leave out files uploaded after a day (`2024-03-31`, UTC) or a moment (`2024-03-31T12:00:00Z`)."),
     option("--pre", is_flag=True, help="Take pre-releases too."),
-    option("--from-sdist", multiple=True, metavar="NAME",
-           help="Build this project's wheel from its source distribution where it has none that fits; this runs the"
-                " project's code here. May be given several times."),
+    from_sdist,
 )  # fmt: skip
 resolution = together(
     option("--upgrade", "-U", is_flag=True, help="Forget the versions of an existing lock."),

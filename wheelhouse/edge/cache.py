@@ -55,7 +55,7 @@ def lifetime(headers: Mapping[str, str]) -> float:
         return 0
     match = _MAX_AGE.search(control)
     age = headers.get("age", "")
-    return max(0, int(match[1]) - (int(age) if age.isdecimal() else 0)) if match else 0
+    return max(0, int(match[1]) - (int(age[:9]) if age.isdecimal() else 0)) if match else 0
 
 
 class Cache:

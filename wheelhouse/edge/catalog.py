@@ -6,11 +6,12 @@ solver gets never depends on it.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from packaging.version import Version
 from wheelhouse.digests import Digest
 from wheelhouse.edge.http_errors import HttpError
 from wheelhouse.edge.index import PageReader
-from wheelhouse.edge.wheels import WheelReader
+from wheelhouse.edge.wheels import WheelReader, local_path
 from wheelhouse.edge.workers import Dropped, Task, Workers
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.events import Listener, Resolving, ignore
@@ -145,6 +146,11 @@ class LiveCatalog:
         self._guessed: set[tuple[object, ...]] = set()
         self._lock = threading.Lock()
 
+    @property
+    def direct(self) -> frozenset[NormalizedName]:
+        """The projects that come from one file of their own."""
+        return frozenset(self._rules.direct)
+
     def project(self, name: NormalizedName) -> Project | None:
         if name not in self._projects:
             self._find(name, self._shared.wait)
@@ -157,6 +163,11 @@ class LiveCatalog:
         files: Sequence[Listed] | None = [direct] if direct is not None else None
         if direct is None and route is not None:
             files = self._files(route, name, wait)
+        hashes = self._rules.hashes.get(name, frozenset())
+        if hashes and files is not None:
+            files = [_with_digest(each) for each in files]
+            if direct is not None and files[0].file.digest is None:
+                hashes = frozenset()  # it is compared when it was fetched
         project = None
         if files is not None:
             project = Project(
@@ -169,7 +180,7 @@ class LiveCatalog:
                 else route is not None and route.rule == "stand-in",
                 from_sdist=name in self._rules.from_sdist,
                 no_binary=name in self._rules.no_binary,
-                hashes=self._rules.hashes.get(name, frozenset()),
+                hashes=hashes,
             )
         with self._lock:
             self._projects.setdefault(name, project)
@@ -298,6 +309,19 @@ class LiveCatalog:
             if candidate is not None:
                 return candidate
         return None
+
+
+def _with_digest(listed: Listed) -> Listed:
+    """A file of this machine, which no page tells the digest of, with its digest."""
+    path = local_path(listed.file.url)
+    if path is None or listed.file.digest is not None:
+        return listed
+    try:
+        with path.open("rb") as file:
+            digest = Digest(hashlib.file_digest(file, "sha256").hexdigest())
+    except OSError:
+        return listed  # told by who needs the file
+    return replace(listed, file=replace(listed.file, digest=digest))
 
 
 class _NotYet(Exception):

@@ -1,4 +1,4 @@
-"""Requirements that name their one file themselves: a URL, or a path on this machine."""
+"""Requirements that say which file they mean: by a URL, by a path on this machine, by hashes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,45 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.utils import NormalizedName, canonicalize_name
 
+from wheelhouse.digests import Digest
 from wheelhouse.edge.wheels import local_path
-from wheelhouse.errors import UsageError
+from wheelhouse.errors import UsageError, WheelhouseError
 from wheelhouse.indexes import Index
 from wheelhouse.requirements import Root
 from wheelhouse.resolve.candidates import Listed, belongs
 from wheelhouse.simple import File
 from wheelhouse.target import Target
 from wheelhouse.urls import redact, split_credentials
+
+
+class OtherBytes(WheelhouseError):
+    """A file is not the one that its index or its requirement promised, before any lock says what it is."""
+
+    hint = "run the same command again; if that does not help, whoever promised it is to correct the hash or the file"
+
+    def __init__(self, filename: str, promised: str, *, actual: Digest) -> None:
+        super().__init__(filename, promised, actual)
+        self.filename, self.promised, self.actual = filename, promised, actual
+
+    def __str__(self) -> str:
+        return f"`{self.filename}` is {self.actual}, but {self.promised}"
+
+
+def hashes_of(roots: Iterable[Root], target: Target) -> dict[NormalizedName, frozenset[Digest]]:
+    """The digests that count on the target, by project, where some are named: as in pip, those that every line names.
+
+    Raises `UsageError` where two lines have none in common.
+    """
+    found: dict[NormalizedName, frozenset[Digest]] = {}
+    for root in roots:
+        if not root.hashes or not target.admits(root.requirement.marker):
+            continue
+        name = canonicalize_name(root.requirement.name)
+        found[name] = found.get(name, frozenset(root.hashes)) & frozenset(root.hashes)
+        if not found[name]:
+            what = f"{_where(root)} names other hashes of `{name}` than the lines before it: no file can have both"
+            raise UsageError(what, hint="leave out one of them")
+    return found
 
 
 def direct_files(roots: Iterable[Root], target: Target) -> dict[NormalizedName, Listed]:
@@ -51,7 +82,8 @@ def _file(root: Root, name: NormalizedName) -> File:
     filename = unquote(urlsplit(url).path.rpartition("/")[2])
     if not belongs(filename, name):
         raise UsageError(f"`{shown}` of {_where(root)} is no wheel or sdist of `{name}`", hint="correct name or path")
-    digest = root.hashes[0] if len(root.hashes) == 1 else None
+    told = len(root.hashes) == 1 and local_path(url) is None  # a file of this machine is read, not believed
+    digest = root.hashes[0] if told else None
     return File(filename=filename, url=url, digest=digest)
 
 

@@ -91,6 +91,8 @@ class Refused(HttpError):
         super().__init__(url, status)
         self.status, self.proxy = status, None if proxy is None else redact(proxy)
         self.hint = f"put the name and the password for `{self.host}` into its URL or into ~/.netrc"
+        if status in (404, 410):
+            self.hint = f"correct the URL; if the server hides it from strangers, {self.hint}"
         if self.proxy is not None:
             self.hint += f"\nor the proxy `{self.proxy}` forbids it"
 

@@ -38,14 +38,14 @@ _LATEST = 4354819198  # 2107-12-31, the latest
 
 @dataclass(frozen=True, kw_only=True)
 class BuildSettings:
-    """How to build. `index_url` and `find_links` serve build requirements and may hold credentials.
+    """How to build. `index_url` (None: no index) and `find_links` serve build requirements and may hold credentials.
 
     `constraints` hold build requirements to versions (`setuptools==80.9.0`: those of an earlier `BuiltWheel`).
     `environment` is set for the sdist's own build alone. `timeout` is in seconds, for each step. `work_folder` is where
     builds happen and where the log of a failed one stays; the same sdist is always built at the same path in it.
     """
 
-    index_url: str
+    index_url: str | None
     work_folder: Path
     find_links: tuple[str, ...] = ()
     ca_file: Path | None = None
@@ -253,12 +253,13 @@ class Environment:
         settings = self._settings
         environ = inherited() | {
             "PIP_CONFIG_FILE": os.devnull,
-            "PIP_INDEX_URL": settings.index_url,
             "PIP_NO_INPUT": "1",
             "PIP_CACHE_DIR": str(self.folder / "pip-cache"),  # the common one may hold wheels that were built here
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         }
         for name, value in (
+            ("PIP_INDEX_URL", settings.index_url),
+            ("PIP_NO_INDEX", None if settings.index_url else "1"),
             ("PIP_FIND_LINKS", " ".join(settings.find_links)),
             ("PIP_CERT", settings.ca_file),
             ("PIP_CLIENT_CERT", settings.client_cert),

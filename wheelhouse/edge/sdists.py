@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.utils import NormalizedName
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from wheelhouse import metadata as core
-from wheelhouse.digests import Check, Digest
+from wheelhouse.digests import Check, Digest, DigestMismatch, SizeMismatch
 from wheelhouse.edge import files
 from wheelhouse.edge.http import Http
-from wheelhouse.edge.http_errors import Refused
+from wheelhouse.edge.http_errors import Refused, status_line
 from wheelhouse.edge.store import Store
+from wheelhouse.edge.transfer import NotServed
 from wheelhouse.edge.wheels import NotCached, local_path
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.events import Listener, Said, Warned, ignore
@@ -47,19 +48,30 @@ class SdistReader:
         self._http, self._folder, self._offline, self._listen = http, folder, offline, listen
 
     def fetch(self, filename: str, url: str, digest: Digest | None, size: int | None = None) -> tuple[Path, Digest]:
-        """The sdist on disk, and its digest. Raises `DigestMismatch`, `SizeMismatch`, and what `Http` raises."""
+        """The sdist on disk, and its digest; bytes that are other than promised are asked for once more.
+
+        Raises `DigestMismatch`, `SizeMismatch`, `NotServed`, and what `Http` raises.
+        """
         name = _safe(filename)
         if digest is not None:
             known = self._folder / digest.hex / name
             if known.is_file() and Digest.of(known.read_bytes()) == digest:
                 return known, digest
-        content = self._read(name, url)
-        check = Check(name, expected=digest, size=size)
-        check.update(content)
-        found = check.finish()
+        try:
+            content, found = self._checked(name, url, digest, size)
+        except (DigestMismatch, SizeMismatch):
+            if local_path(url) is not None:
+                raise
+            content, found = self._checked(name, url, digest, size)
         path = self._folder / found.hex / name
         files.write_atomically(path, content)
         return path, found
+
+    def _checked(self, name: str, url: str, digest: Digest | None, size: int | None) -> tuple[bytes, Digest]:
+        content = self._read(name, url)
+        check = Check(name, expected=digest, size=size)
+        check.update(content)
+        return content, check.finish()
 
     def _read(self, name: str, url: str) -> bytes:
         local = local_path(url)
@@ -67,13 +79,23 @@ class SdistReader:
             try:
                 return local.read_bytes()
             except OSError as error:
-                raise files.CannotWrite(local, (error.strerror or str(error)).lower()) from error
+                raise NotServed(name, url, (error.strerror or str(error)).lower()) from error
         if self._offline:
             raise NotCached(f"`{name}`")
         answer = self._http.get(url, headers={"Accept-Encoding": "identity"}, limit=LARGEST)
+        if answer.status_code in (404, 410):
+            raise NotServed(name, url, status_line(answer.status_code))
         if answer.status_code != 200:
             raise Refused(url, answer.status_code, proxy=self._http.proxy_for(url))
         return answer.content
+
+    def allow(self, digest: Digest) -> None:
+        """Remember that the user asked by name for this sdist to be built, on this machine."""
+        files.write_atomically(self._folder / digest.hex / "allowed", b"")
+
+    def is_allowed(self, digest: Digest) -> bool:
+        """Whether the user ever did; a lock alone allows nothing, since it may come from elsewhere."""
+        return (self._folder / digest.hex / "allowed").is_file()
 
     def metadata(
         self,
@@ -96,6 +118,8 @@ class SdistReader:
         try:
             content = kept.read_bytes()
         except OSError:
+            if self._offline:  # a build asks an index for what it needs
+                raise NotCached(f"what the build of `{path.name}` says of it") from None
             from wheelhouse.edge.build import prepare_metadata
 
             self._listen(Said(f"`{path.name}` is run for its metadata, for {found.reason}"))
@@ -156,14 +180,17 @@ class SdistReader:
     ) -> Built:
         from wheelhouse.edge.build import build_wheel
 
+        if self._offline:
+            raise NotCached(f"the wheel of `{sdist.filename}`")
         path, digest = self.fetch(sdist.filename, sdist.url, sdist.digest, sdist.size)
         place = self._folder / digest.hex / "built" / target.label
         wheel = build_wheel(
             path, project=project, version=version, target=target, into=place, settings=settings, listen=self._listen
         )
         if wheel.repeatable is False:
-            what = ", ".join(f"`{each}`" for each in wheel.differences[:4])
-            self._listen(Warned(f"`{wheel.filename}` is not the same when it is built again: {what} differ"))
+            what, more = ", ".join(wheel.differences[:4]), len(wheel.differences) - 4
+            what += f", and {more} more" if more > 0 else ""
+            self._listen(Warned(f"`{wheel.filename}` is not the same when it is built again: {what}"))
         told = {
             "filename": wheel.filename,
             "sha256": wheel.digest.hex,
@@ -177,6 +204,46 @@ class SdistReader:
         found = self.built(sdist, target)
         assert found is not None
         return found
+
+
+class NotAllowed(WheelhouseError):
+    """A lock asks for an sdist to be built, and nobody on this machine allowed that."""
+
+    def __init__(self, name: NormalizedName, filename: str) -> None:
+        super().__init__(name, filename)
+        self.name, self.filename = name, filename
+        self.hint = f"to let its code run here: `wheelhouse fetch --from-sdist {name}`"
+
+    def __str__(self) -> str:
+        return f"`{self.filename}` has to be built, which runs its code, and the lock alone does not allow that"
+
+
+class BuiltOtherwise(WheelhouseError):
+    """The built wheel requires what the lock does not have: its metadata was not the same when it was locked."""
+
+    hint = "lock it on a machine with the target's Python: what a setup.py requires may depend on where it runs"
+
+    def __init__(self, filename: str, missing: tuple[str, ...]) -> None:
+        super().__init__(filename, missing)
+        self.filename, self.missing = filename, missing
+
+    def __str__(self) -> str:
+        names = ", ".join(f"`{each}`" for each in self.missing)
+        return f"`{self.filename}` was built, and requires {names}, which the lock does not have"
+
+
+def unmet(lock: Lock, metadata: core.CoreMetadata, target: Target) -> tuple[str, ...]:
+    """What a wheel requires on the target, without extras, that no pin of the lock meets."""
+    pins = {pin.name: pin.version for pin in lock.pins()}
+    return tuple(
+        f"{requirement.name}{requirement.specifier}"
+        for requirement in metadata.requires
+        if target.admits(requirement.marker)
+        and not (
+            (version := pins.get(canonicalize_name(requirement.name))) is not None
+            and requirement.specifier.contains(version, prereleases=True)
+        )
+    )
 
 
 class NotBuilt(WheelhouseError):

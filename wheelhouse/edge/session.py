@@ -44,6 +44,10 @@ class Settings:
     keyring: str = "disabled"  # or "import", "subprocess", "auto"
     keyring_services: tuple[str, ...] = ()  # index URLs under which a keyring may know a password
     pytorch_url: str = PYTORCH_URL
+    build_index: str | None = None  # where build requirements come from, if somebody says so
+    build_links: tuple[str, ...] = ()  # find-links pages and folders, asked for them too
+    no_index: bool = False  # nowhere else may they come from
+    configured_index: str | None = None  # pip's
 
 
 class Session:
@@ -73,16 +77,21 @@ class Session:
         self.workers = Workers(_READERS, "reader")
         self.shared = Shared(self.pages, self.wheels, self.workers, listen=listen)
 
-    def build_settings(self, index: str | None) -> BuildSettings:
-        """How an sdist is built: build requirements come from that index, or from pip's own default.
-
-        Raises `NoDefaultIndex`.
+    def build_settings(self, *known: str | None) -> BuildSettings:
+        """How an sdist is built: build requirements come from the index that this run is told, else from the first
+        known one (its lock's), else from the one that pip is configured for. Raises `NoDefaultIndex`.
         """
         from wheelhouse.edge.isolation import BuildSettings
 
-        url = index if index is not None else pip.default_index_url()
+        settings = self.settings
+        told = next(filter(None, (settings.build_index, *known, settings.configured_index)), None)
+
+        def whole(url: str) -> str:
+            return with_credentials(url, settings.credentials.get(origin(url)))
+
         return BuildSettings(
-            index_url=with_credentials(url, self.settings.credentials.get(origin(url))),
+            index_url=None if settings.no_index else whole(told or pip.default_index_url()),
+            find_links=tuple(whole(url) for url in settings.build_links),
             work_folder=cache_folder(self.settings.cache_dir) / "builds",
             ca_file=self.settings.ca_file,
             client_cert=self.settings.client_cert,

@@ -21,6 +21,7 @@ from wheelhouse.events import FileAdvanced, FileRestarted, FileStarted, Listener
 from wheelhouse.urls import redact
 
 _CHUNK = 1 << 20
+_RESTARTS = 8  # of one file in one run; a server that answers something else each time is left then
 
 
 class NotServed(WheelhouseError):
@@ -68,6 +69,7 @@ class Transfer:
         self._total = size
         self._in_ranges = True
         self._ended = False
+        self._restarts = 0
         self._check = Check(filename, expected=digest, size=size)
         self._aheads: deque[Ahead] = deque()
         self._file: FileIO
@@ -189,7 +191,7 @@ class Transfer:
         if self._check.count:
             self._restart("the server sends it from its beginning")
         length = answer.headers.get("content-length", "")
-        plain = "content-encoding" not in answer.headers and length.isdecimal()
+        plain = "content-encoding" not in answer.headers and length.isdecimal() and len(length) <= 18
         self._learn(answer, int(length) if plain else None)
         self._append(answer, None)
         if self._total is not None and self._check.count < self._total:
@@ -271,8 +273,12 @@ class Transfer:
         return files.CannotWrite(self.slot.partial, (error.strerror or str(error)).lower())
 
     def _restart(self, reason: str) -> None:
-        """Give up the prefix and what was fetched ahead for it."""
+        """Give up the prefix and what was fetched ahead for it. Raises `NotServed` where that leads nowhere."""
         self._empty()
+        self._restarts += 1
+        if self._restarts > _RESTARTS:
+            times = f"it had to begin again {self._restarts} times"
+            raise NotServed(self.filename, self.url, f"{times}, at last because {reason}")
         self._listen(FileRestarted(self.filename, reason))
 
     def _empty(self) -> None:

@@ -13,14 +13,17 @@ from wheelhouse.edge.download import fetch_unknown, last_seen
 from wheelhouse.edge.http import Http
 from wheelhouse.edge.http_errors import HttpError, Refused, TooLarge
 from wheelhouse.edge.store import Store
+from wheelhouse.edge.window import ContentRange
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.events import Listener, Noted, ignore
+from wheelhouse.lock import LockedWheel
 from wheelhouse.metadata import BadMetadata, Missing, SparseFile
 from wheelhouse.resolve.candidates import Candidate
 from wheelhouse.simple import File
 
 _TAIL = 32 * 2**10  # bytes of a wheel's end: central directory and METADATA of nine wheels in ten (measured on 90)
 _ROUNDS = 6
+_DIGITS = 18  # of a size in bytes that can be one
 
 
 class NotCached(WheelhouseError):
@@ -65,6 +68,10 @@ class WheelReader:
                 self._cache.keep_metadata(file.digest, file.url, content, self.sizes.get(file.url, file.size))
         return core.parse(content, filename=file.filename, name=candidate.project, version=candidate.version)
 
+    def stored_metadata(self, wheel: LockedWheel) -> core.CoreMetadata:
+        """The core metadata of a wheel that the store has. Raises `BadMetadata`."""
+        return core.parse(_from_disk(self._store.path(wheel.digest), wheel.filename), filename=wheel.filename)
+
     def _read_metadata(self, file: File) -> bytes:
         path = local_path(file.url)
         if path is not None:
@@ -85,7 +92,11 @@ class WheelReader:
 
     def _advertised(self, file: File) -> bytes | None:
         """The PEP 658 file; None where it is missing or not the one that the page promised."""
-        answer = self._http.get(file.metadata_url, limit=core.LARGEST_METADATA)
+        try:
+            answer = self._http.get(file.metadata_url, limit=core.LARGEST_METADATA)
+        except TooLarge as error:
+            self._listen(Noted(f"the metadata file of `{file.filename}` is not used: {error}"))
+            return None
         if answer.status_code != 200:
             self._listen(Noted(f"`{file.filename}` has no metadata file, though its index says so"))
             return None
@@ -127,14 +138,12 @@ class WheelReader:
             if answer.status_code in (401, 403, 404, 410):
                 raise Refused(url, answer.status_code, proxy=self._http.proxy_for(url))
             return None
-        unit, _, rest = answer.headers.get("content-range", "").partition(" ")
-        span, _, size = rest.partition("/")
-        start, _, end = span.partition("-")
-        if unit != "bytes" or not (start.isdecimal() and end.isdecimal() and size.isdecimal()):
+        told = ContentRange.of(answer)
+        if told is None or told.total is None or told.last >= told.total:
             return None
-        if int(end) - int(start) + 1 != len(answer.content) or int(end) >= int(size):
+        if told.last - told.first + 1 != len(answer.content):
             return None
-        return int(start), answer.content, int(size)
+        return told.first, answer.content, told.total
 
     def _from_whole(self, file: File) -> bytes:
         self._listen(Noted(f"`{file.filename}` is fetched whole for its metadata: its server does not serve ranges"))
@@ -159,7 +168,7 @@ class WheelReader:
         except (HttpError, OSError):
             return None
         length = answer.headers.get("content-length", "")
-        if answer.status_code != 200 or not length.isdecimal():
+        if answer.status_code != 200 or not length.isdecimal() or len(length) > _DIGITS:
             return None
         kept = self._cache.metadata(file.digest, file.url) if file.digest is not None else None
         if kept is not None and file.digest is not None:

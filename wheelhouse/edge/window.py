@@ -21,7 +21,7 @@ SEGMENT = 8 << 20  # bytes; DESIGN §7
 IN_FLIGHT = 4  # segments of one file, the one that is being appended included; DESIGN §7
 BUFFERS = 6  # segments in memory at once, over all files: 48 MiB, which keeps the whole program under 150 MB
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 
 
 @dataclass(frozen=True, slots=True)

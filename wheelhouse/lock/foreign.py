@@ -243,7 +243,7 @@ def _filename(wheel: PackageWheel | PackageArchive) -> str:
     if wheel.path and not wheel.url:
         last = wheel.path.replace("\\", "/").rpartition("/")[2]
     else:
-        found = Links(_ANYWHERE).resolve(wheel.url or "")
+        found = Links(_ANYWHERE, is_local=True).resolve(wheel.url or "")
         last = found[1] if found is not None else ""
     name = wheel.name if isinstance(wheel, PackageWheel) else None
     return last if not name or last.lower() == name.lower() else name
@@ -257,7 +257,7 @@ def _located(wheel: PackageWheel | PackageArchive, folder: Path) -> LockedWheel 
     if sha256 is None:
         return NoDigest(filename)
     if wheel.url:
-        link = Links(_ANYWHERE).resolve(wheel.url) if "://" in wheel.url else None
+        link = Links(_ANYWHERE, is_local=True).resolve(wheel.url) if "://" in wheel.url else None
         if link is None:
             return BadFile(filename, "whose URL is none of https, http or file")
         url = link[0]

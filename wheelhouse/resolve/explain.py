@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
@@ -12,9 +13,6 @@ from wheelhouse.errors import WheelhouseError
 from wheelhouse.resolve.candidates import Candidate
 from wheelhouse.resolve.provider import Conflict
 from wheelhouse.resolve.refusals import (
-    BadMetadata,
-    NotAny,
-    NotProven,
     Reason,
     RequiresPython,
     SdistOnly,
@@ -190,7 +188,9 @@ def _nothing_fits(view: View, roots: Sequence[Want], name: NormalizedName, confl
     hint = ""
     if next(view.unconstrained(name, conflict.want.specifier), None) is not None:
         sentence = f"no wheel of `{conflict.want.text}` fits the constraint `{name}{view.constraints[name]}`"
-    elif refused and all(isinstance(reason, SdistOnly) for reason in refused):
+    elif any(isinstance(reason, SdistOnly) for reason in refused) and all(
+        isinstance(reason, SdistOnly | Yanked | TooNew | RequiresPython) for reason in refused
+    ):
         sentence = f"`{conflict.want.text}` is only offered as source distributions, and none may be built"
         hint = (
             f"to build it, which runs its code here: `--from-sdist {name}`\n"
@@ -244,8 +244,8 @@ def _kind(reason: Reason) -> str:
             return f"not the `{reason.accelerator}` build"
         case RequiresPython():
             return f"needs Python {reason.specifier}"
-        case TooNew() | Yanked() | NotProven() | NotAny() | BadMetadata():
-            return str(reason)
+        case TooNew(upload_time=datetime()):
+            return "uploaded after `--exclude-newer`"  # each on a day of its own, which would be a line each
         case _:
             return str(reason)
 

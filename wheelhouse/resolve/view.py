@@ -47,7 +47,7 @@ class View:
         direct: Collection[NormalizedName] = (),
     ) -> None:
         self.target, self.constraints, self.preferred, self.pre = target, constraints or {}, preferred or {}, pre
-        self._overrides, self._direct = tuple(overrides), frozenset(direct)
+        self._overrides, self.direct = tuple(overrides), frozenset(direct)
         self._catalog = catalog
         self._barred: frozenset[Candidate] = frozenset()
         self._usable: dict[Candidate, CoreMetadata | Reason] = {}
@@ -71,7 +71,7 @@ class View:
 
         Raises `NeedsAccelerator` where only a channel could have it and the target names none.
         """
-        if self.target.accelerator is None and in_torch_family(name) and name not in self._direct:
+        if self.target.accelerator is None and in_torch_family(name):
             label = self.target.label
             os_arch, python = "-".join(label.split("-")[:2]), "-".join(label.split("-")[2:])
             raise NeedsAccelerator(name, label, labels=(f"{os_arch}-cpu-{python}", f"{os_arch}-cu121-{python}"))
@@ -95,7 +95,7 @@ class View:
         try:
             for requirement in self._requires(candidate, metadata):
                 holds = self.target.admits(requirement.marker)
-                if holds and requirement.url is not None and canonicalize_name(requirement.name) not in self._direct:
+                if holds and requirement.url is not None and canonicalize_name(requirement.name) not in self.direct:
                     return BadMetadata(f"it requires `{requirement.name}` from a URL, and no index has that")
         except MarkerError as error:
             return BadMetadata(str(error))

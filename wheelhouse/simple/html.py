@@ -30,7 +30,8 @@ def parse(project: NormalizedName, url: str, text: str) -> Page:
     tree = LexborHTMLParser(text)
     base = tree.css_first("base[href]")
     try:
-        links = Links(url if base is None else urljoin(redact(url), base.attributes["href"] or ""))
+        root = url if base is None else urljoin(redact(url), base.attributes["href"] or "")
+        links = Links(root, is_local=url[:5].lower() == "file:")
     except ValueError as error:
         raise NotAPage(url, f"its <base> is no URL: {error}") from error
     files = []

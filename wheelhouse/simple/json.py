@@ -34,7 +34,7 @@ def parse(project: NormalizedName, url: str, body: bytes) -> Page:
     entries = page.get("files")
     if not isinstance(entries, list):
         raise NotAPage(url, f"its `files` is {_kind(entries)} in place of an array")
-    links = Links(url)
+    links = Links(url, is_local=url[:5].lower() == "file:")
     files = (_file(entry, links) for entry in entries if isinstance(entry, dict))
     return Page(project=project, url=redact(url), files=tuple(file for file in files if file is not None))
 

@@ -20,12 +20,13 @@ _PLAIN = ascii_letters + digits + punctuation  # "%" too: what is quoted already
 class Links:
     """Reads what a page's links lead to. `base` is the page's URL, or what its `<base>` says.
 
-    Only `http` and `https` are followed, and `file` from a page that is a file itself: no index names files of ours.
+    Only `http` and `https` are followed, and `file` from a page that is a file itself (`is_local`): no index names
+    files of ours, in its `<base>` neither.
     """
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, *, is_local: bool) -> None:
         self.base = quote(redact(base), safe=_PLAIN, errors="replace")
-        self._schemes = ("http", "https", "file") if self.base[:5].lower() == "file:" else ("http", "https")
+        self._schemes = ("http", "https", "file") if is_local else ("http", "https")
         self._origins: dict[str, str | None] = {}
         self._parents: dict[str, str] = {}
         try:
@@ -102,8 +103,8 @@ def is_safe(filename: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """`text` of a stranger with control characters as blanks, so that it may be shown on a terminal."""
-    return text if text.isprintable() else _CONTROL.sub(" ", text)
+    """`text` of a stranger with what is not printable (control characters, changes of direction) as blanks."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else " " for each in text)
 
 
 def digest(hexadecimal: str) -> Digest | None:
