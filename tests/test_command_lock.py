@@ -456,3 +456,27 @@ def test_the_offline_sides_pip_is_locked_apart_from_the_packages(project: Projec
     wheel = pip_wheel()
     assert (installer["name"], installer["wheel"]["name"]) == ("pip", wheel.filename)
     assert installer["wheel"]["hashes"] == {"sha256": wheel.digest.hex}
+
+
+def test_a_lock_of_nothing_is_written_and_warned_of(project: Project) -> None:
+    (project.folder / "requirements.in").write_text("# later\napp; sys_platform == 'win32'\n")
+    ran = project.lock(*TARGET)
+    assert ran.code == 0
+    assert f"warning: nothing is asked for on `{TARGET[1]}`: the lock is empty\n" in ran.err
+
+
+def test_a_lock_among_the_requirements_is_told_as_one(project: Project) -> None:
+    (project.folder / "uv.lock").write_text("version = 1\n")
+    ran = project.lock("uv.lock", *TARGET)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == (
+        "error: `uv.lock` is a lock: there is nothing to resolve in it\n"
+        "\nhint: `wheelhouse fetch uv.lock --target LABEL` takes what it pins, and `bundle` after it\n"
+    )
+
+
+def test_a_constraint_that_is_at_fault_is_named(project: Project) -> None:
+    (project.folder / "c.txt").write_text("lib<1\n")
+    ran = project.lock("app", "-c", "c.txt", *TARGET)
+    assert ran.code == 1
+    assert "  `lib<1` is a constraint\n" in ran.err

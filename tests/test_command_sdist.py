@@ -294,7 +294,11 @@ def test_fetch_builds_once_twice_compared_and_the_wheel_goes_everywhere(project:
     assert runs(marks) == 2
     assert project.path(LABEL).read_bytes() == text
     ran = project.run("fetch")
-    assert (ran.code, ran.err) == (0, f"3 wheels for `{LABEL}` in `wheels/{LABEL}`\n")
+    assert ran.code == 0
+    assert ran.err == (
+        f"`alpha-1.0-py3-none-any.whl` was built before, with Python {OWN}; `--rebuild` builds it again\n"
+        f"3 wheels for `{LABEL}` in `wheels/{LABEL}`\n"
+    )
     assert project.run("bundle").out == f"bundles/{LABEL}\n"
     assert runs(marks) == 2
     wheel = project.folder / "bundles" / LABEL / "wheels" / "alpha-1.0-py3-none-any.whl"
@@ -426,6 +430,24 @@ def test_a_lock_from_elsewhere_runs_nothing_until_its_sdist_is_named(project: Pr
     assert not marks.exists()
     assert project.run("fetch", "--cache-dir", "other", "--from-sdist", "Alpha").code == 0
     assert runs(marks) == 2  # built, and once more to compare
+
+
+def test_an_earlier_build_is_named_and_built_again_on_request(project: Project, marks: Path) -> None:
+    assert project.build(*ALPHA).code == 0
+    ran = project.run("fetch")
+    assert f"`alpha-1.0-py3-none-any.whl` was built before, with Python {OWN}; `--rebuild` builds it again\n" in ran.err
+    assert runs(marks) == 2
+    assert project.run("fetch", "--rebuild").code == 0
+    assert runs(marks) == 4
+
+
+def test_what_a_setup_decides_by_itself_is_doubted_for_another_machine(project: Project) -> None:
+    ran = project.lock("beta", "--from-sdist", "beta", "--target", OTHER)
+    assert ran.code == 0
+    doubt = f"warning: `beta-1.0.tar.gz` decides what it requires when it is run, and this machine is not `{OTHER}`\n"
+    assert doubt in ran.err
+    assert doubt not in project.lock("beta", "--from-sdist", "beta", *FOR).err
+    assert "warning" not in project.lock("alpha", "--from-sdist", "alpha", "--target", OTHER).err  # static metadata
 
 
 def test_pruning_the_cache_forgets_what_was_built(project: Project, marks: Path) -> None:

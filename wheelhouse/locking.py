@@ -158,6 +158,8 @@ class _Attempt:
             direct=catalog.direct,
         )
         roots = [_want(root) for root in wanted.roots if target.admits(root.requirement.marker)]
+        if not roots:
+            self.session.tell_once(Warned(f"nothing is asked for on `{target.label}`: the lock is empty"))
         try:
             resolution = resolve(view, roots, allow_older=wanted.allow_older)
         except Impossible as error:
@@ -395,6 +397,7 @@ def _facts(wanted: Wanted, target: Target) -> dict[str, object]:
         "constraints": sorted(str(root.requirement) for root in wanted.constraints),
         "index": None if wanted.default_index is None else wanted.default_index.url,
         "extra-indexes": list(wanted.extra_indexes),
+        "find-links": [index.url for index in wanted.find_links],
         "pytorch": wanted.pytorch_url,
         "torch-index": wanted.torch_index,
         "exclude-newer": None if wanted.exclude_newer is None else wanted.exclude_newer.isoformat(),

@@ -118,6 +118,7 @@ def fetch(
     """
     from wheelhouse.edge import download
 
+    folders.writable(wheel_dir)
     wheels = [wheel for each in found for wheel in each.wheels()]
     errors: list[WheelhouseError] = []
     try:

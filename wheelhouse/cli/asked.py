@@ -35,6 +35,9 @@ def asked_of(options: Mapping[str, Any], found: Found | None, listen: Callable[[
     Without a requirement and a file: the files of the configuration, else what lies in the current folder; which that
     is, is said.
     """
+    for text in options["requirement"]:
+        if requirement_files.kind(Path(text)) == "lock" and Path(text).is_file():
+            raise _is_lock(Path(text))
     typed = [_named(asked(text)) for text in options["requirement"]]
     paths: Sequence[Path] = options["requirement_files"]
     if not paths and not typed:
@@ -99,10 +102,7 @@ def _unnamed(options: Mapping[str, Any], found: Found | None, listen: Callable[[
 def _read(path: Path, options: Mapping[str, Any], listen: Callable[[Event], None]) -> RequirementsFile | ProjectInputs:
     kind = requirement_files.kind(path)
     if kind == "lock":
-        raise UsageError(
-            f"`{path}` is a lock: there is nothing to resolve in it",
-            hint=f"`wheelhouse fetch {path} --target LABEL` takes what it pins",
-        )
+        raise _is_lock(path)
     if kind == "requirements":
         return requirement_files.read(path)
     if kind == "script":
@@ -117,6 +117,13 @@ def _read(path: Path, options: Mapping[str, Any], listen: Callable[[Event], None
     for key in inputs.ignored:
         listen(Noted(f"`{key}` of `{path}` is not followed"))
     return inputs
+
+
+def _is_lock(path: Path) -> UsageError:
+    return UsageError(
+        f"`{path}` is a lock: there is nothing to resolve in it",
+        hint=f"`wheelhouse fetch {path} --target LABEL` takes what it pins, and `bundle` after it",
+    )
 
 
 def _check_no_project(options: Mapping[str, Any], found: Found | None) -> None:

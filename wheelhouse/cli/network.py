@@ -42,6 +42,7 @@ def settings_of(
         cache_dir=options.get("cache_dir"),
         cached=not options.get("no_cache", False),
         offline=options.get("offline", False),
+        rebuild=options.get("rebuild", False),
         ca_file=cert,
         client_cert=client_cert,
         proxy=options.get("proxy") or configuration.proxy,

@@ -61,13 +61,12 @@ wheel_dir = option(
 )
 output = option("--output", type=FOLDER, default="bundles", show_default=True, help="The folder of the bundles.")
 tar = option("--tar", is_flag=True, help="Write each bundle as one tar file.")
-from_sdist = option(
-    "--from-sdist",
-    multiple=True,
-    metavar="NAME",
-    help="Build this project's wheel from its source distribution where it has none that fits; this runs the"
-    " project's code here. May be given several times.",
-)
+from_sdist = together(
+    option("--from-sdist", multiple=True, metavar="NAME",
+           help="Build this project's wheel from its source distribution where it has none that fits; this runs the"
+                " project's code here. May be given several times."),
+    option("--rebuild", is_flag=True, help="Build again what an earlier run built of source distributions."),
+)  # fmt: skip
 jobs = option(
     "--jobs", type=click.IntRange(1, 64), default=8, show_default=True, help="How many files are fetched at a time."
 )

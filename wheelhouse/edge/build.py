@@ -76,7 +76,8 @@ class BuildFailed(CannotBuild):
         if failed.step in PIP_STEPS:
             self.hint = "pip asked the index of `--index-url` for wheels alone, with no other setting of this machine"
         elif missing:
-            self.hint = f"its build needs `{missing[1]}` without saying so, which no isolated build has\n{self.hint}"
+            self.reason = f"its build needs `{missing[1]}` without saying so; the whole log is `{failed.log}`"
+            self.tail = ""
 
     def __str__(self) -> str:
         said = "".join(f"\n    {line}" for line in self.tail.splitlines())

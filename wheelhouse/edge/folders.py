@@ -63,8 +63,48 @@ def unpacked(store: Store, wheels: Sequence[LockedWheel]) -> dict[str, int]:
     return sizes
 
 
+def writable(folder: Path) -> None:
+    """Make the folder, so that whoever cannot write there hears of it before anything is fetched.
+
+    Raises `CannotWrite`.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = files.beside(folder / "probe")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise files.CannotWrite(folder, (error.strerror or str(error)).lower()) from error
+
+
+def _room(entries: Sequence[Entry], folder: Path, store: Store, *, copied: bool) -> None:
+    """Wheels are linked, and cost nothing, where the store is on the same file system; else they are copied.
+
+    Raises `NoSpace` before anything is written. `copied`: they are, wherever the store is (a tar file).
+    """
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        if not copied and place.stat().st_dev == store.root.stat().st_dev:
+            return
+        wheels = [entry.wheel for entry in entries if entry.wheel is not None]
+        there = {path.name: path.stat().st_size for path in folder.rglob("*.whl")} if not copied else {}
+        needed = sum(
+            size for wheel in wheels if (size := store.path(wheel.digest).stat().st_size) != there.get(wheel.filename)
+        )
+    except OSError:
+        return  # writing will tell
+    free = files.free_space(place)
+    if needed > free:
+        error = files.NoSpace(folder, needed=needed, free=free)
+        error.hint = "free some space, or name another place: `--wheel-dir` for `fetch`, `--output` for bundles"
+        raise error
+
+
 def update(entries: Sequence[Entry], folder: Path, store: Store) -> None:
     """Make a wheel folder hold the entries; wheels that an earlier layout put there and this one lacks are removed."""
+    _room(entries, folder, store, copied=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = {entry.path for entry in entries}
@@ -84,6 +124,7 @@ def replace(entries: Sequence[Entry], folder: Path, store: Store) -> None:
 
     Raises `ForeignFolder` for a folder that is no bundle, and `StrayFile` for a bundle with other things in it.
     """
+    _room(entries, folder, store, copied=False)
     fresh = files.beside(folder)
     old = files.beside(folder)
     try:
@@ -123,6 +164,7 @@ def _may_go(folder: Path, entries: Sequence[Entry]) -> None:
 
 def pack(entries: Sequence[Entry], path: Path, prefix: str, store: Store) -> None:
     """The entries as an uncompressed tar (wheels are compressed), byte for byte the same for the same entries."""
+    _room(entries, path.parent, store, copied=True)
     temporary = files.beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -44,8 +44,18 @@ class Built:
 class SdistReader:
     """Sdists under `folder`, by digest. Fetching and building happen in the caller's thread."""
 
-    def __init__(self, http: Http, folder: Path, *, offline: bool = False, listen: Listener = ignore) -> None:
+    def __init__(
+        self,
+        http: Http,
+        folder: Path,
+        *,
+        offline: bool = False,
+        rebuild: bool = False,
+        listen: Listener = ignore,
+    ) -> None:
+        """With `rebuild` nothing that an earlier build gave is taken: what a build looks at may have changed."""
         self._http, self._folder, self._offline, self._listen = http, folder, offline, listen
+        self._rebuild = rebuild
 
     def fetch(self, filename: str, url: str, digest: Digest | None, size: int | None = None) -> tuple[Path, Digest]:
         """The sdist on disk, and its digest; bytes that are other than promised are asked for once more.
@@ -116,6 +126,8 @@ class SdistReader:
             return found
         kept = self._folder / digest.hex / f"{target.label}.metadata"
         try:
+            if self._rebuild:
+                raise FileNotFoundError
             content = kept.read_bytes()
         except OSError:
             if self._offline:  # a build asks an index for what it needs
@@ -127,6 +139,13 @@ class SdistReader:
                 path, project=project, version=version, target=target, settings=settings, listen=self._listen
             )
             files.write_atomically(kept, content)
+        if not _runs_here(target):
+            self._listen(
+                Warned(
+                    f"`{path.name}` decides what it requires when it is run, and this machine is not `{target.label}`",
+                    hint=f"ask for what it needs there beside it, or for a version of `{project}` with a wheel",
+                )
+            )
         return core.parse(content, filename=path.name, name=project, version=version)
 
     def built(self, sdist: LockedSdist, target: Target) -> Built | None:
@@ -162,9 +181,14 @@ class SdistReader:
 
         Raises what fetching and building raise.
         """
-        known = self.built(sdist, target)
+        known = None if self._rebuild else self.built(sdist, target)
         if known is None:
             known = self._build(sdist, project, version, target, settings)
+        else:
+            filename = known.wheel.filename
+            self._listen(
+                Said(f"`{filename}` was built before, with Python {known.python}; `--rebuild` builds it again")
+            )
         path = local_path(known.wheel.url)
         assert path is not None
         store.adopt(path, known.wheel.digest)
@@ -230,6 +254,13 @@ class BuiltOtherwise(WheelhouseError):
     def __str__(self) -> str:
         names = ", ".join(f"`{each}`" for each in self.missing)
         return f"`{self.filename}` was built, and requires {names}, which the lock does not have"
+
+
+def _runs_here(target: Target) -> bool:
+    """Whether this machine has the target's platform and a Python of its version, so that a setup.py sees the same."""
+    from wheelhouse.edge import interpreters
+
+    return interpreters.is_platform_of(target) and interpreters.find(target) is not None
 
 
 def unmet(lock: Lock, metadata: core.CoreMetadata, target: Target) -> tuple[str, ...]:

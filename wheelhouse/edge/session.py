@@ -36,6 +36,7 @@ class Settings:
     cache_dir: Path | None = None
     cached: bool = True
     offline: bool = False
+    rebuild: bool = False  # build sdists again, whatever an earlier build gave
     refresh: bool = False  # ask for pages again, however fresh the cache's are
     ca_file: Path | None = None
     client_cert: Path | None = None
@@ -73,7 +74,9 @@ class Session:
             self.http, self.cache, offline=settings.offline, refresh=settings.refresh, pytorch_url=settings.pytorch_url
         )
         self.wheels = WheelReader(self.http, self.cache, self.store, offline=settings.offline, listen=listen)
-        self.sdists = SdistReader(self.http, root / "sdists", offline=settings.offline, listen=listen)
+        self.sdists = SdistReader(
+            self.http, root / "sdists", offline=settings.offline, rebuild=settings.rebuild, listen=listen
+        )
         self.workers = Workers(_READERS, "reader")
         self.shared = Shared(self.pages, self.wheels, self.workers, listen=listen)
 

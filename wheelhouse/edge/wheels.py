@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from wheelhouse import metadata as core
 from wheelhouse.digests import Digest
 from wheelhouse.edge.cache import Cache
 from wheelhouse.edge.download import fetch_unknown, last_seen
+from wheelhouse.edge.files import path_of
 from wheelhouse.edge.http import Http
 from wheelhouse.edge.http_errors import HttpError, Refused, TooLarge
 from wheelhouse.edge.store import Store
@@ -186,9 +185,11 @@ class WheelReader:
 
 
 def local_path(url: str) -> Path | None:
-    """The path that a `file:` URL names; None for any other URL."""
-    parts = urlsplit(url)
-    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+    """The path that a `file:` URL names on this machine; None for any other URL."""
+    try:
+        return path_of(url) if url.startswith("file:") else None
+    except ValueError:  # it names another host
+        return None
 
 
 def _from_disk(path: Path, filename: str) -> bytes:

@@ -132,6 +132,8 @@ def _one_reason(view: View, roots: Sequence[Want], conflicts: Sequence[Conflict]
         if next(view.matching(name, _together(group)), None) is None:
             texts = _unique(conflict.want.text for conflict in group)
             lines = [*_chains(view, roots, group), *_refused(view, name, view.constrained(name, _together(group)))]
+            if next(view.unconstrained(name, _together(group)), None) is not None:
+                lines.insert(len(lines) - 1, f"`{name}{view.constraints[name]}` is a constraint")
             return Impossible(f"{_listed(texts)} cannot be met together", lines)
     return None
 
@@ -187,6 +189,7 @@ def _nothing_fits(view: View, roots: Sequence[Want], name: NormalizedName, confl
     lines = [*_chains(view, roots, [conflict]), *_refused(view, name, specifier)]
     hint = ""
     if next(view.unconstrained(name, conflict.want.specifier), None) is not None:
+        lines.insert(1, f"`{name}{view.constraints[name]}` is a constraint")
         sentence = f"no wheel of `{conflict.want.text}` fits the constraint `{name}{view.constraints[name]}`"
     elif any(isinstance(reason, SdistOnly) for reason in refused) and all(
         isinstance(reason, SdistOnly | Yanked | TooNew | RequiresPython) for reason in refused
