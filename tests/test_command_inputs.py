@@ -120,7 +120,7 @@ def test_a_lock_is_not_resolved_again(project: Project) -> None:
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == (
         "error: `uv.lock` is a lock: there is nothing to resolve in it\n"
-        "\nhint: `wheelhouse fetch uv.lock --target LABEL` takes what it pins\n"
+        "\nhint: `wheelhouse fetch uv.lock --target LABEL` takes what it pins, and `bundle` after it\n"
     )
 
 

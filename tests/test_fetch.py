@@ -6,6 +6,7 @@ import errno
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from io import FileIO
 from pathlib import Path
 
@@ -515,7 +516,7 @@ NEVER_THAT = "it had to begin again 9 times, at last because the server sends an
     [
         (Status(206, {}, b"no range is told"), NEVER_THAT),
         (Status(206, {"Content-Range": "bytes 5-9/10"}, b"12345"), NEVER_THAT),
-        (Status(416), "416 Requested Range Not Satisfiable"),  # to a question without a range too
+        (Status(416), f"416 {HTTPStatus(416).phrase}"),  # to a question without a range too
     ],
 )
 def test_a_server_that_never_sends_what_was_asked_for_is_not_asked_for_ever(

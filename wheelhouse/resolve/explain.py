@@ -132,8 +132,7 @@ def _one_reason(view: View, roots: Sequence[Want], conflicts: Sequence[Conflict]
         if next(view.matching(name, _together(group)), None) is None:
             texts = _unique(conflict.want.text for conflict in group)
             lines = [*_chains(view, roots, group), *_refused(view, name, view.constrained(name, _together(group)))]
-            if next(view.unconstrained(name, _together(group)), None) is not None:
-                lines.insert(len(lines) - 1, f"`{name}{view.constraints[name]}` is a constraint")
+            lines[-1:-1] = _constraint(view, name, _together(group))
             return Impossible(f"{_listed(texts)} cannot be met together", lines)
     return None
 
@@ -165,7 +164,8 @@ def _attempts(view: View, roots: Sequence[Want], conflicts: Sequence[Conflict], 
         story = _one_reason(view, roots, [conflict]) if conflict.want.project not in unfit else None
         if story is not None:
             unfit[conflict.want.project] = story
-            told = [story.sentence] if story.absent else story.details
+            told = [story.sentence] if story.absent else [*story.details]
+            told[-1:-1] = _constraint(view, conflict.want.project, conflict.want.specifier)
             lines.extend(line for line in told if line not in lines)
     return Impossible(
         "no set of versions meets all requirements",
@@ -174,6 +174,13 @@ def _attempts(view: View, roots: Sequence[Want], conflicts: Sequence[Conflict], 
         missing=[each for story in unfit.values() for each in story.missing],
         absent=[each for story in unfit.values() for each in story.absent],
     )
+
+
+def _constraint(view: View, name: NormalizedName, specifier: SpecifierSet) -> list[str]:
+    """A line for the project's constraint, where that is what leaves nothing of the set."""
+    if name not in view.constraints or next(view.unconstrained(name, specifier), None) is None:
+        return []
+    return [f"`{name}{view.constraints[name]}` is a constraint"]
 
 
 def _shortened(proof: Sequence[str]) -> list[str]:
@@ -189,7 +196,6 @@ def _nothing_fits(view: View, roots: Sequence[Want], name: NormalizedName, confl
     lines = [*_chains(view, roots, [conflict]), *_refused(view, name, specifier)]
     hint = ""
     if next(view.unconstrained(name, conflict.want.specifier), None) is not None:
-        lines.insert(1, f"`{name}{view.constraints[name]}` is a constraint")
         sentence = f"no wheel of `{conflict.want.text}` fits the constraint `{name}{view.constraints[name]}`"
     elif any(isinstance(reason, SdistOnly) for reason in refused) and all(
         isinstance(reason, SdistOnly | Yanked | TooNew | RequiresPython) for reason in refused
