@@ -480,3 +480,14 @@ def test_a_constraint_that_is_at_fault_is_named(project: Project) -> None:
     ran = project.lock("app", "-c", "c.txt", *TARGET)
     assert ran.code == 1
     assert "  `lib<1` is a constraint\n" in ran.err
+
+
+@pytest.mark.parametrize("option", ["--from-sdist", "--allow-older", "--upgrade-package"])
+def test_names_that_options_give_are_judged(project: Project, option: str) -> None:
+    ran = project.lock("app", option, "??", *TARGET)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "error: `??` is no name of a project\n\nhint: such as `torch`, or `Jinja2`\n"
+    ran = project.lock("app", option, "Lbi", option, "lib", *TARGET)
+    assert ran.code == 0
+    assert f"warning: `{option} lbi` names a project that is in no lock of this run\n" in ran.err
+    assert "lib`" not in ran.err.partition("warning")[2].replace("lbi`", "")

@@ -60,17 +60,30 @@ def lock(wanted: Wanted, targets: Sequence[Target], folder: Path, session: Sessi
     wanted = replace(wanted, roots=tuple(packed(root, folder / "sdists") for root in wanted.roots))
     written: list[Path] = []
     errors: dict[Target, WheelhouseError] = {}
+    pinned: set[NormalizedName] = set()
     for target in targets:
         try:
             before = locks.previous(folder, target)
             found = lock_target(wanted, target, before, session)
+            pinned |= {pin.name for pin in found.pins()}
             written.append(locks.write(found, folder, target))
             _tell(found, written[-1], before, session)
         except WheelhouseError as error:
             errors[target] = error
     if errors:
         raise NotAll(_with_targets(errors, targets), written)
+    _tell_unused(wanted, pinned, session)
     return written
+
+
+def _tell_unused(wanted: Wanted, pinned: Collection[NormalizedName], session: Session) -> None:
+    """A name that an option gives and that no lock has was hardly meant so."""
+    given = {"--from-sdist": wanted.from_sdist, "--allow-older": wanted.allow_older}
+    given["--upgrade-package"] = wanted.upgrade_packages
+    for option, names in given.items():
+        for name in sorted(names - {":all:"}):
+            if name not in pinned:
+                session.listen(Warned(f"`{option} {name}` names a project that is in no lock of this run"))
 
 
 def _with_targets(errors: Mapping[Target, WheelhouseError], targets: Sequence[Target]) -> list[WheelhouseError]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import InvalidName, NormalizedName, canonicalize_name
 
 from wheelhouse.cli.addresses import Addresses
 from wheelhouse.cli.asked import Asked, asked_of, check_pythons
@@ -128,7 +128,14 @@ def _without_credentials(root: Root, addresses: Addresses) -> Root:
 
 
 def _names(texts: Sequence[str]) -> frozenset[NormalizedName]:
-    return frozenset(NormalizedName(each) if each == ":all:" else canonicalize_name(each) for each in texts)
+    """Projects by name, and `:all:` as it is. Raises `UsageError` for what is no name."""
+    found = set()
+    for text in texts:
+        try:
+            found.add(NormalizedName(text) if text == ":all:" else canonicalize_name(text, validate=True))
+        except InvalidName:
+            raise UsageError(f"`{text}` is no name of a project", hint="such as `torch`, or `Jinja2`") from None
+    return frozenset(found)
 
 
 def by_name(texts: Sequence[str]) -> frozenset[NormalizedName]:
