@@ -101,10 +101,12 @@ class LoopbackServer:
     # Answering
 
     def answer(self, request: Request) -> Response:
-        raise NotImplementedError
+        """What this server says; only a proxy says nothing of its own."""
+        return Response(404)
 
     def tunnel(self, client: socket.socket, address: str) -> None:
-        raise NotImplementedError
+        """What CONNECT leads to; only a proxy lets it through."""
+        client.close()
 
     def respond(self, request: Request) -> Response:
         """The answer with credentials asked for and faults applied; the request is written down first."""

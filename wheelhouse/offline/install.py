@@ -545,7 +545,7 @@ def candidates(target):
         return
     home = os.environ.get("HOME") or "/nonexistent"
     folders = ["/usr/bin", "/usr/local/bin", "/opt/*/bin", "/opt/*/*/bin", "/opt/*/envs/*/bin"]
-    folders += ["/opt/rh/*/root/usr/bin", "/opt/homebrew/bin", "/Library/Frameworks/Python.framework/Versions/*/bin"]
+    folders += ["/opt/rh/*/roo[t]/usr/bin", "/opt/homebrew/bin", "/Library/Frameworks/Python.framework/Versions/*/bin"]
     own = [".local/bin", ".local/share/uv/python/*/bin", ".pyenv/versions/*/bin"]
     own += [kind + "/" + inner for kind in ("*conda3", "*forge3", "*mamba") for inner in ("bin", "envs/*/bin")]
     folders += [os.path.join(glob.escape(home), place) for place in own]

@@ -55,7 +55,7 @@ fi
 for python in ${asked:+"$asked"} ${version:+"python$version"} python3 python3.20 python3.19 python3.18 python3.17 \
     python3.16 python3.15 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8 python3.7 python3.6 \
     python /usr/bin/python3 /usr/bin/python3.* /usr/local/bin/python3 /usr/local/bin/python3.* /opt/*/bin/python3 \
-    /opt/python/*/bin/python3 /opt/rh/*/root/usr/bin/python3 /opt/homebrew/bin/python3 \
+    /opt/python/*/bin/python3 /opt/rh/*/roo[t]/usr/bin/python3 /opt/homebrew/bin/python3 \
     "${HOME:-/nonexistent}"/.pyenv/versions/*/bin/python3 "${HOME:-/nonexistent}"/*conda3/bin/python3 \
     "${HOME:-/nonexistent}"/*forge3/bin/python3 "${HOME:-/nonexistent}"/.local/share/uv/python/*/bin/python3 \
     /usr/libexec/platform-python; do
