@@ -491,3 +491,16 @@ def test_names_that_options_give_are_judged(project: Project, option: str) -> No
     assert ran.code == 0
     assert f"warning: `{option} lbi` names a project that is in no lock of this run\n" in ran.err
     assert "lib`" not in ran.err.partition("warning")[2].replace("lbi`", "")
+
+
+def test_pins_that_doubt_each_other_are_told(project: Project, index: FakeIndex) -> None:
+    index.add(
+        build_wheel("user", "5.0", requires=['lib>=2.5; extra == "lib"', 'lib==9; extra == "dev"'], extras=["lib"])
+    )
+    ran = project.lock("user", "lib", *TARGET)
+    assert ran.code == 0
+    assert ran.err.splitlines()[:2] == [
+        "warning: `user 5.0` supports `lib>=2.5`, as its extra of that name says, and the lock has `lib 2.0`",
+        "hint: ask for `lib>=2.5`, or for another version of `user`",
+    ]
+    assert "supports" not in project.lock("user", *TARGET).err  # without lib there is nothing to doubt

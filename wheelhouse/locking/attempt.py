@@ -18,7 +18,7 @@ from wheelhouse.events import Said, Warned
 from wheelhouse.indexes import Index, Indexes, in_torch_family, without_channels
 from wheelhouse.lock import Lock
 from wheelhouse.locking.completing import check_hashes
-from wheelhouse.locking.telling import tell_extras, tell_times
+from wheelhouse.locking.telling import tell_doubts, tell_extras, tell_times
 from wheelhouse.locking.wanted import Wanted, constraints_of, preferred_versions, want_of
 from wheelhouse.metadata import CoreMetadata
 from wheelhouse.resolve.candidates import Candidate, Listed
@@ -64,6 +64,7 @@ class Attempt:
             raise self._with_ways_out(error, indexes, view) from None
         tell_times(view, resolution, wanted, self.session)
         tell_extras(resolution, self.session)
+        tell_doubts(resolution, target, self.session)
         return resolution, self.installer(catalog)
 
     def indexes(self, standing_in: bool) -> Indexes:

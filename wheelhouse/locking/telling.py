@@ -8,6 +8,7 @@ from wheelhouse.edge.session import Session
 from wheelhouse.events import Warned
 from wheelhouse.indexes import in_torch_family
 from wheelhouse.locking.wanted import Wanted
+from wheelhouse.resolve.doubts import doubts
 from wheelhouse.resolve.resolution import Resolution
 from wheelhouse.resolve.view import View
 from wheelhouse.target import Target
@@ -48,3 +49,12 @@ def tell_extras(resolution: Resolution, session: Session) -> None:
     for pin in resolution.pins:
         for extra in sorted(pin.extras - pin.metadata.extras):
             session.tell_once(Warned(f"`{pin.candidate}` has no extra named `{extra}`"))
+
+
+def tell_doubts(resolution: Resolution, target: Target, session: Session) -> None:
+    """Resolved is not tried: what the pins themselves say against each other is better heard before the visit."""
+    for doubt in doubts(resolution.pins, target):
+        project = doubt.pin.partition(" ")[0]
+        session.tell_once(
+            Warned(str(doubt), hint=f"ask for `{doubt.supported}`, or for another version of `{project}`")
+        )

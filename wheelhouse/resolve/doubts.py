@@ -1,0 +1,45 @@
+"""Pins that say themselves that they do not work together, where no requirement says it.
+
+A project that can use another declares that in an extra of the same name: `torch>=2.6; extra == "torch"` of
+transformers 5. Nobody asks for the extra, the other project is in the closure all the same, and the limit binds no
+resolver. (Measured on 2026-11-22: with torch 2.1.2 transformers 5.20.2 switches PyTorch off, and says so at run time.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from packaging.utils import canonicalize_name
+
+from wheelhouse.resolve.resolution import Pin
+from wheelhouse.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """`pin` supports the other project within `supported` only, and the set has `found`."""
+
+    pin: str  # "transformers 5.20.2"
+    supported: str  # "torch>=2.6"
+    found: str  # "torch 2.1.2"
+
+    def __str__(self) -> str:
+        return (
+            f"`{self.pin}` supports `{self.supported}`, as its extra of that name says, and the lock has `{self.found}`"
+        )
+
+
+def doubts(pins: Sequence[Pin], target: Target) -> tuple[Doubt, ...]:
+    """What the pins of a closed set say against each other, in the order of the pins."""
+    chosen = {pin.candidate.project: pin.candidate for pin in pins}
+    found = []
+    for pin in pins:
+        for requirement in pin.metadata.requires:
+            name = canonicalize_name(requirement.name)
+            other = chosen.get(name)
+            if other is None or name in pin.extras or requirement.specifier.contains(other.version, prereleases=True):
+                continue
+            if target.admits(requirement.marker, {name}) and not target.admits(requirement.marker):
+                found.append(Doubt(str(pin.candidate), f"{name}{requirement.specifier}", str(other)))
+    return tuple(dict.fromkeys(found))
