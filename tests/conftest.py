@@ -11,12 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from world.pypi import fake_pypi
 from world.pytorch import FakePyTorch, fake_pytorch
 from world.server import FakeIndex
+
+# No test hangs on wall-clock time; a run that decides over a change meets no example that nobody has seen
+settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("house")
 
 _SETTINGS = ("PIP_", "UV_", "WHEELHOUSE_", "SSL_CERT_", "XDG_")
 _NAMES = {"NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "VIRTUAL_ENV"}
