@@ -8,6 +8,7 @@ from typing import TypedDict
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
+from packaging.version import Version
 
 from wheelhouse.digests import Digest
 from wheelhouse.indexes import in_torch_family
@@ -44,8 +45,16 @@ def record(
         label=target.label,
         requires_python=narrowed(target, pins),
         environment=target.marker,
-        packages=tuple(_package(pin, digests, sizes, constraints) for pin in pins if not pin.candidate.is_sdist),
-        sources=tuple(_source(pin, digests, sizes, constraints) for pin in pins if pin.candidate.is_sdist),
+        packages=tuple(
+            LockedPackage(wheel=LockedWheel(**_file(pin.candidate.file, digests, sizes)), **_pin(pin, constraints))
+            for pin in pins
+            if not pin.candidate.is_sdist
+        ),
+        sources=tuple(
+            LockedSource(sdist=LockedSdist(**_file(pin.candidate.file, digests, sizes)), **_pin(pin, constraints))
+            for pin in pins
+            if pin.candidate.is_sdist
+        ),
         installer=None
         if installer is None
         else LockedPackage(
@@ -93,36 +102,22 @@ def _file(file: File, digests: Mapping[str, Digest], sizes: Mapping[str, int]) -
     return {"filename": file.filename, "url": file.url, "digest": digest, "size": size}
 
 
-def _package(
-    pin: Pin,
-    digests: Mapping[str, Digest],
-    sizes: Mapping[str, int],
-    constraints: Mapping[NormalizedName, SpecifierSet],
-) -> LockedPackage:
-    return LockedPackage(
-        name=pin.candidate.project,
-        version=pin.candidate.version,
-        wheel=LockedWheel(**_file(pin.candidate.file, digests, sizes)),
-        index=_index(pin.candidate),
-        dependencies=pin.dependencies,
-        required_by=_required_by(pin, constraints),
-    )
+class _PinFacts(TypedDict):
+    name: NormalizedName
+    version: Version
+    index: str | None
+    dependencies: tuple[NormalizedName, ...]
+    required_by: tuple[str, ...]
 
 
-def _source(
-    pin: Pin,
-    digests: Mapping[str, Digest],
-    sizes: Mapping[str, int],
-    constraints: Mapping[NormalizedName, SpecifierSet],
-) -> LockedSource:
-    return LockedSource(
-        name=pin.candidate.project,
-        version=pin.candidate.version,
-        sdist=LockedSdist(**_file(pin.candidate.file, digests, sizes)),
-        index=_index(pin.candidate),
-        dependencies=pin.dependencies,
-        required_by=_required_by(pin, constraints),
-    )
+def _pin(pin: Pin, constraints: Mapping[NormalizedName, SpecifierSet]) -> _PinFacts:
+    return {
+        "name": pin.candidate.project,
+        "version": pin.candidate.version,
+        "index": _index(pin.candidate),
+        "dependencies": pin.dependencies,
+        "required_by": _required_by(pin, constraints),
+    }
 
 
 def _required_by(pin: Pin, constraints: Mapping[NormalizedName, SpecifierSet]) -> tuple[str, ...]:

@@ -123,7 +123,7 @@ class Project:
         """The versions in the set, newest first; which pre-releases may be taken is the caller's to say.
 
         `>=`, `>`, `<` and `<=` each admit all versions from some place on, found in a few steps: asking every version
-        of boto3 about every requirement on it took 20 s.
+        about every requirement took half of the time of boto3 with urllib3<1.25.4 (warm: 8.9 s of CPU, then 4.3 s).
         """
         start, end = 0, len(self.versions)
         others = []
