@@ -14,7 +14,7 @@ from packaging.version import Version
 from world.scenarios import INDEX, file_of
 
 from wheelhouse.indexes import Index
-from wheelhouse.resolve.candidates import Listed, Project, belongs
+from wheelhouse.resolve.candidates import Listed, Project
 from wheelhouse.resolve.channels import channels_offering
 from wheelhouse.resolve.refusals import (
     BadName,
@@ -29,6 +29,7 @@ from wheelhouse.resolve.refusals import (
     Yanked,
 )
 from wheelhouse.simple import File
+from wheelhouse.simple.names import belongs
 from wheelhouse.target import Target
 
 TARGET = Target.parse("linux-x86_64-py310")
@@ -245,4 +246,7 @@ def test_the_versions_within_a_set_are_those_that_it_contains(versions: list[str
     project = Project(canonicalize_name("foo"), files, Target.parse("linux-x86_64-py310"))
     wanted = SpecifierSet(",".join(each for each in specifiers if not each.startswith("~=") or "." in each))
     expected = [version for version in project.versions if wanted.contains(version, prereleases=True)]
-    assert project.within(wanted) == expected
+    assert list(project.within(wanted)) == expected
+    for first in map(Version, VERSIONS):
+        preferred = [first] if first in expected else []
+        assert list(project.within(wanted, first=first)) == preferred + [each for each in expected if each != first]

@@ -19,18 +19,18 @@ HOUSE = Path(wheelhouse.__file__).parent
 # A module imports its own room and floors to the left; never a neighbour on its floor, never one to the right.
 FLOORS = (
     {"errors"},
-    {"digests", "target", "metadata", "events", "urls"},
+    {"digests", "target", "metadata", "events", "urls", "contents"},
     {"sdist"},
     {"indexes", "simple", "compat"},
     {"requirements", "config"},
     {"projects"},
     {"resolve"},
     {"lock"},
-    {"plan", "outputs"},
+    {"plan", "outputs", "mirroring"},
     {"edge"},
     {"locking"},
-    {"adopting"},
-    {"workflow"},
+    {"adopting", "checking"},
+    {"workflow", "mirror_workflow"},
     {"cli"},
     {"__main__"},
 )

@@ -90,7 +90,7 @@ def first(reader: Reader, index: FakeIndex) -> Candidate:
     """The first wheel that the index lists for `app`."""
     page = reader.page(Index(index.simple), APP)
     assert page is not None
-    return Candidate(APP, Version("1.0"), page.files[0], Index(index.simple))
+    return Candidate(APP, Version("1.0"), next(page.every()), Index(index.simple))
 
 
 def test_a_page_names_its_files_by_absolute_urls(reader: Reader) -> None:
@@ -98,7 +98,7 @@ def test_a_page_names_its_files_by_absolute_urls(reader: Reader) -> None:
         listed = index.add(WHEEL)
         page = reader.page(Index(index.simple), APP)
     assert page is not None
-    (file,) = page.files
+    (file,) = page.every()
     assert (file.filename, file.url, file.size) == (WHEEL.filename, listed.url, len(WHEEL.content))
 
 
@@ -160,7 +160,7 @@ def test_a_page_that_changed_is_the_new_one(reader: Reader, index: FakeIndex) ->
     index.fault("/simple/app/", ChangeETag())
     page = reader.page(Index(index.simple), APP)
     assert page is not None
-    assert len(page.files) == 2
+    assert len(list(page.every())) == 2
 
 
 def test_with_refresh_a_fresh_page_is_asked_again_and_offline_never(
@@ -192,7 +192,7 @@ def test_redirects_of_a_page_count_for_its_relative_links(reader: Reader, index:
         for _ in range(2):  # from the web, and from the cache
             page = reader.page(Index(index.simple), APP)
             assert page is not None
-            assert page.files[0].url == listed.url
+            assert next(page.every()).url == listed.url
 
 
 # Core metadata
@@ -305,7 +305,7 @@ def test_a_wheel_read_whole_must_be_the_listed_one(reader: Reader, index: FakeIn
     index.add(WHEEL, metadata=False, digest="0" * 64)
     page = reader.page(Index(index.simple), APP)
     assert page is not None
-    candidate = Candidate(APP, Version("1.0"), page.files[0], Index(index.simple))
+    candidate = Candidate(APP, Version("1.0"), next(page.every()), Index(index.simple))
     index.fault(".whl$", Status(416))
     with pytest.raises(BadMetadata) as caught:
         reader.metadata(candidate)
@@ -377,10 +377,10 @@ def test_a_folder_of_wheels(reader: Reader, tmp_path: Path) -> None:
     place = Index((tmp_path / "links").as_uri(), find_links=True)
     page = reader.page(place, APP)
     assert page is not None
-    assert [file.filename for file in page.files] == [WHEEL.filename]
-    candidate = Candidate(APP, Version("1.0"), page.files[0], place)
+    assert [file.filename for file in page.every()] == [WHEEL.filename]
+    candidate = Candidate(APP, Version("1.0"), next(page.every()), place)
     assert requires(reader, candidate) == ["lib"]
-    assert reader.size(page.files[0]) == len(WHEEL.content)
+    assert reader.size(next(page.every())) == len(WHEEL.content)
     assert reader.page(place, NormalizedName("other")) is None
     assert shown(place) == str(tmp_path / "links")
 
@@ -391,7 +391,7 @@ def test_a_page_of_links(reader: Reader, index: FakeIndex, tmp_path: Path) -> No
     (tmp_path / "links.html").write_text(text)
     page = reader.page(Index((tmp_path / "links.html").as_uri(), find_links=True), APP)
     assert page is not None
-    assert page.files[0].url == index.listed(WHEEL.filename).url
+    assert next(page.every()).url == index.listed(WHEEL.filename).url
     with pytest.raises(Refused):
         reader.page(Index(f"{index.url}/nowhere", find_links=True), APP)
     with pytest.raises(NoFolder):

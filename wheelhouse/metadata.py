@@ -130,6 +130,11 @@ class SparseFile(io.RawIOBase):
         self._position = 0
         self._chunks: list[tuple[int, bytes]] = []  # sorted, neither overlapping nor touching
 
+    @property
+    def known(self) -> int:
+        """How many of the bytes are known."""
+        return sum(len(chunk) for _, chunk in self._chunks)
+
     def add(self, offset: int, content: bytes) -> None:
         """Make the bytes from `offset` on known; what was known there is replaced. Beyond the end: `ValueError`."""
         if offset < 0 or offset + len(content) > self.size:
@@ -217,8 +222,13 @@ def read_metadata(wheel: SparseFile | BinaryIO, filename: str) -> bytes:
 
 def unpacked_size(wheel: SparseFile | BinaryIO, filename: str) -> int:
     """The sum of the sizes (bytes) that the wheel's directory states for its files. Raises as `read_metadata` does."""
+    return sum(entry.file_size for entry in members(wheel, filename))
+
+
+def members(wheel: SparseFile | BinaryIO, filename: str) -> list[zipfile.ZipInfo]:
+    """What the wheel's directory lists, folders too. Raises as `read_metadata` does."""
     with _opened(wheel, filename) as archive:
-        return sum(entry.file_size for entry in archive.infolist())
+        return archive.infolist()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What indexes said before, on disk: pages with their validators, core metadata for ever by the wheel's digest."""
+"""What indexes said before, on disk: pages with their validators; core metadata and contents by the wheel's digest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from wheelhouse.digests import Digest
 from wheelhouse.urls import origin
 
 _MAX_AGE = re.compile(r"max-age=(\d{1,9})")
-_FORMAT = "1"
+_FORMAT = "2"
+_KINDS = ("pages", "metadata", "contents")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +103,7 @@ class Cache:
         As the host of `url` told it: what one host says of a digest counts for no other, since the wheel itself was
         not read whole and could not be held against its digest.
         """
-        raw = self._read(self._metadata_path(digest, url))
+        raw = self._read(self._wheel_path("metadata", digest, url))
         if raw is None:
             return None
         head, _, content = raw.partition(b"\n")
@@ -114,7 +115,17 @@ class Cache:
     def keep_metadata(self, digest: Digest, url: str, content: bytes, size: int | None) -> None:
         """Remember METADATA and the wheel's size for ever: a wheel's digest decides both."""
         head = hashlib.sha256(content).hexdigest() + (f" {size}" if size is not None else "")
-        self._write(self._metadata_path(digest, url), head.encode() + b"\n" + content)
+        self._write(self._wheel_path("metadata", digest, url), head.encode() + b"\n" + content)
+
+    def contents(self, digest: Digest, url: str) -> bytes | None:
+        """What was kept of a wheel's directory, for the same host."""
+        raw = self._read(self._wheel_path("contents", digest, url))
+        head, _, packed = (raw or b"").partition(b"\n")
+        return packed if head == _sealed(packed) else None
+
+    def keep_contents(self, digest: Digest, url: str, packed: bytes) -> None:
+        """Remember what a wheel's directory says, for ever."""
+        self._write(self._wheel_path("contents", digest, url), _sealed(packed) + b"\n" + packed)
 
     def size(self) -> tuple[int, int]:
         """Number of entries and their bytes."""
@@ -135,15 +146,15 @@ class Cache:
     def _entries(self) -> list[Path]:
         if self._root is None:
             return []
-        return [path for kind in ("pages", "metadata") for path in (self._root / kind).rglob("*") if path.is_file()]
+        return [path for kind in _KINDS for path in (self._root / kind).rglob("*") if path.is_file()]
 
     def _page_path(self, url: str) -> Path | None:
         key = hashlib.sha256(url.encode()).hexdigest()
         return None if self._root is None else self._root / "pages" / key[:2] / key[2:]
 
-    def _metadata_path(self, digest: Digest, url: str) -> Path | None:
+    def _wheel_path(self, kind: str, digest: Digest, url: str) -> Path | None:
         place = hashlib.sha256(origin(url).encode()).hexdigest()[:16]
-        return None if self._root is None else self._root / "metadata" / digest.hex[:2] / f"{digest.hex[2:]}-{place}"
+        return None if self._root is None else self._root / kind / digest.hex[:2] / f"{digest.hex[2:]}-{place}"
 
     @staticmethod
     def _read(path: Path | None) -> bytes | None:
@@ -168,3 +179,8 @@ class Cache:
             except BaseException:
                 Path(name).unlink(missing_ok=True)
                 raise
+
+
+def _sealed(packed: bytes) -> bytes:
+    """What stands before contents: whatever is read otherwise, later, gets another number."""
+    return b"1 " + hashlib.sha256(packed).hexdigest().encode()

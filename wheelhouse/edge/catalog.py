@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,19 +19,20 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelhouse.digests import Digest
+from wheelhouse.edge.files import local_path
 from wheelhouse.edge.http_errors import HttpError
 from wheelhouse.edge.index import PageReader
-from wheelhouse.edge.wheels import WheelReader, local_path
+from wheelhouse.edge.wheels import WheelReader
 from wheelhouse.edge.workers import Dropped, Task, Workers
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.events import Listener, Resolving, ignore
 from wheelhouse.indexes import Index, Indexes, Route, in_torch_family
 from wheelhouse.metadata import BadMetadata, CoreMetadata
 from wheelhouse.resolve import refusals
-from wheelhouse.resolve.candidates import Candidate, Listed, Project
+from wheelhouse.resolve.candidates import Candidate, Listed, Project, Source
 from wheelhouse.resolve.catalog import Hint
 from wheelhouse.resolve.wants import Want
-from wheelhouse.simple import Page
+from wheelhouse.simple import Listing, Page
 from wheelhouse.target import Target
 
 
@@ -70,10 +71,10 @@ class Shared:
         self._lock = threading.Lock()
         self._page_count = self._metadata_count = 0
 
-    def page(self, index: Index, name: NormalizedName) -> Task[Page | None]:
+    def page(self, index: Index, name: NormalizedName) -> Task[Listing | None]:
         """The index's page for a project, being fetched."""
 
-        def work() -> Page | None:
+        def work() -> Listing | None:
             page = self.pages.page(index, name)
             self._page_count += 1
             self._listen(Resolving(self._page_count, self._metadata_count))
@@ -160,13 +161,14 @@ class LiveCatalog:
         """Puts a project together from its route's pages; a `wait` that gives up raises and leaves it for later."""
         direct = self._rules.direct.get(name)
         route = self._indexes.route(name)
-        files: Sequence[Listed] | None = [direct] if direct is not None else None
+        files: Sequence[Source] | Sequence[Listed] | None = [direct] if direct is not None else None
         if direct is None and route is not None:
             files = self._files(route, name, wait)
         hashes = self._rules.hashes.get(name, frozenset())
         if hashes and files is not None:
-            files = [_with_digest(each) for each in files]
-            if direct is not None and files[0].file.digest is None:
+            single = [_with_digest(each) for each in _single(files)]
+            files = single
+            if direct is not None and single[0].file.digest is None:
                 hashes = frozenset()  # it is compared when it was fetched
         project = None
         if files is not None:
@@ -185,13 +187,13 @@ class LiveCatalog:
         with self._lock:
             self._projects.setdefault(name, project)
 
-    def _files(self, route: Route, name: NormalizedName, wait: Callable[[Task[Any]], Any]) -> Sequence[Listed] | None:
+    def _files(self, route: Route, name: NormalizedName, wait: Callable[[Task[Any]], Any]) -> Sequence[Source] | None:
         """The files that count, by the route's rule; None where every index that may answer lacks the project."""
         if route.rule == "channel":
             channel, *others = route.indexes
             page = self._channel_page(channel, name, wait)
             if page is not None:
-                return [Listed(file, channel) for file in page.files]
+                return [Source(page, channel)]
             return self._first(others, name, wait, only_any=True)
         if route.rule != "beside-default":
             return self._first(route.indexes, name, wait)
@@ -205,7 +207,7 @@ class LiveCatalog:
             return files  # the channel could only have added versions that the default index lacks
         if page is None:
             return files
-        return self._beside(name, files or [], [Listed(file, channel) for file in page.files])
+        return self._beside(name, files or [], Source(page, channel))
 
     def _first(
         self,
@@ -214,17 +216,17 @@ class LiveCatalog:
         wait: Callable[[Task[Any]], Any],
         *,
         only_any: bool = False,
-    ) -> list[Listed] | None:
+    ) -> list[Source] | None:
         """The files of the first index that lists the project; those behind it are not asked."""
         for index in indexes:
-            page: Page | None = wait(self._shared.page(index, name))
+            page: Listing | None = wait(self._shared.page(index, name))
             if page is not None:
-                return [Listed(file, index, only_any) for file in page.files]
+                return [Source(page, index, only_any)]
         return None
 
-    def _channel_page(self, channel: Index, name: NormalizedName, wait: Callable[[Task[Any]], Any]) -> Page | None:
+    def _channel_page(self, channel: Index, name: NormalizedName, wait: Callable[[Task[Any]], Any]) -> Listing | None:
         try:
-            page: Page | None = wait(self._shared.page(channel, name))
+            page: Listing | None = wait(self._shared.page(channel, name))
             return page
         except HttpError as error:
             if error.unreachable:
@@ -234,12 +236,13 @@ class LiveCatalog:
             hints.append("`--torch-index pypi` takes PyPI's builds, where their metadata proves the accelerator")
             raise ChannelFailed(channel, error, hint="\n".join(filter(None, hints))) from error
 
-    def _beside(self, name: NormalizedName, files: list[Listed], more: list[Listed]) -> list[Listed]:
+    def _beside(self, name: NormalizedName, files: Sequence[Source], more: Source) -> list[Source]:
         """The first index's files, and the channel's for versions that the first does not list at all."""
         known = set(Project(name, files, self._target).versions)
-        fresh = Project(name, more, self._target)
-        new = {file.file.url for version in fresh.versions if version not in known for file in fresh.listed(version)}
-        return [*files, *(each for each in more if each.file.url in new)]
+        fresh = (at for at, version in enumerate(more.listing.versions) if version not in known)
+        added = tuple(file for at in fresh for file, _ in more.listing.files(at))
+        page = Page(project=name, url=more.listing.url, files=added)
+        return [*files, Source(Listing.of(page), more.index)]
 
     def metadata(self, candidate: Candidate) -> CoreMetadata | refusals.BadMetadata:
         try:
@@ -302,13 +305,21 @@ class LiveCatalog:
 
     def _best(self, project: Project, hint: Hint) -> Candidate | None:
         first, asked = self._preferred.get(hint.project), hint.specifier.prereleases is True
-        for version in sorted(project.within(hint.specifier), key=lambda each: each != first):
+        for version in project.within(hint.specifier, first=first):
             if version.is_prerelease and not asked:
                 continue
             candidate = project.offer(version).candidate
             if candidate is not None:
                 return candidate
         return None
+
+
+def _single(files: Sequence[Source] | Sequence[Listed]) -> Iterator[Listed]:
+    for each in files:
+        if isinstance(each, Listed):
+            yield each
+        else:
+            yield from (Listed(file, each.index, each.only_any) for file in each.listing.every())
 
 
 def _with_digest(listed: Listed) -> Listed:

@@ -9,12 +9,13 @@ from urllib.parse import unquote, urlsplit
 from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelhouse.digests import Digest
-from wheelhouse.edge.wheels import local_path
+from wheelhouse.edge.files import local_path
 from wheelhouse.errors import UsageError, WheelhouseError
 from wheelhouse.indexes import Index
 from wheelhouse.requirements import Root
-from wheelhouse.resolve.candidates import Listed, belongs
+from wheelhouse.resolve.candidates import Listed
 from wheelhouse.simple import File
+from wheelhouse.simple.names import belongs
 from wheelhouse.target import Target
 from wheelhouse.urls import redact, split_credentials
 

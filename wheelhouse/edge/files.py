@@ -11,7 +11,6 @@ import sys
 import uuid
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from wheelhouse.errors import WheelhouseError
 
@@ -90,7 +89,19 @@ def path_of(url: str) -> Path:
     parts = urlsplit(url)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
         raise ValueError(f"not a local file: {url}")
-    return Path(url2pathname(parts.path) if sys.platform == "win32" else unquote(parts.path))
+    if sys.platform == "win32":
+        from urllib.request import url2pathname  # with it come http.client and ssl
+
+        return Path(url2pathname(parts.path))
+    return Path(unquote(parts.path))
+
+
+def local_path(url: str) -> Path | None:
+    """The path that a `file:` URL names on this machine; None for any other URL."""
+    try:
+        return path_of(url) if url.startswith("file:") else None
+    except ValueError:  # it names another host
+        return None
 
 
 def settle(temporary: Path, final: Path) -> None:
@@ -142,6 +153,14 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def put(path: Path, content: bytes) -> None:
+    """`write_atomically`, but a file of ours that holds `content` already stays: a flush costs some 10 ms."""
+    with contextlib.suppress(OSError):
+        if not path.is_symlink() and path.stat().st_size == len(content) and path.read_bytes() == content:
+            return
+    write_atomically(path, content)
 
 
 def beside(path: Path) -> Path:

@@ -10,21 +10,26 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import httpx
 from packaging.utils import NormalizedName
 
 from wheelhouse.edge.cache import Cache, CachedPage, lifetime
+from wheelhouse.edge.files import local_path
 from wheelhouse.edge.http import Http
 from wheelhouse.edge.http_errors import Refused
-from wheelhouse.edge.wheels import NotCached, local_path
+from wheelhouse.edge.wheels import NotCached
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.indexes import PYTORCH_URL, Index, channel_of
-from wheelhouse.resolve.candidates import belongs
-from wheelhouse.simple import ACCEPT, File, Page, parse_page
+from wheelhouse.simple import ACCEPT, File, Listing, Page, listing, parse_page
+from wheelhouse.simple.names import belongs
 from wheelhouse.urls import host
 
+if TYPE_CHECKING:
+    import httpx
+
+_LISTING = "application/x-wheelhouse-listing"  # the form in which the cache keeps a project page
 LARGEST_PAGE = 256 * 2**20  # bytes; the largest project pages have some 20 MiB
 
 
@@ -47,6 +52,7 @@ class _Asked:
     url: str
     content_type: str
     body: bytes
+    listing: Listing | None = None  # of a project page
 
 
 class PageReader:
@@ -71,26 +77,27 @@ class PageReader:
         self._links: dict[Index, tuple[File, ...]] = {}
         self._links_read = threading.Lock()
 
-    def page(self, index: Index, project: NormalizedName) -> Page | None:
+    def page(self, index: Index, project: NormalizedName) -> Listing | None:
         """What the index lists for the project; None when it says that it has no such project."""
         if index.find_links:
             return self._find_links(index, project)
         folder = local_path(index.page_url(project))
         if folder is not None:
             return _local_page(folder / "index.html", index.page_url(project), project)
-        asked = self._ask(index.page_url(project))
+        asked = self._ask(index.page_url(project), project)
         if self._is_absent(index.page_url(project), asked):
             return None
         if asked.status != 200:
             raise Refused(asked.url, asked.status, proxy=self._http.proxy_for(asked.url))
-        return parse_page(project, asked.url, asked.content_type, asked.body)
+        assert asked.listing is not None
+        return asked.listing
 
-    def _find_links(self, index: Index, project: NormalizedName) -> Page | None:
+    def _find_links(self, index: Index, project: NormalizedName) -> Listing | None:
         with self._links_read:  # one page for all projects: who comes second waits for the first
             if index not in self._links:
                 self._links[index] = self._all_links(index, project)
         files = tuple(file for file in self._links[index] if belongs(file.filename, project))
-        return Page(project=project, url=index.url, files=files) if files else None
+        return Listing.of(Page(project=project, url=index.url, files=files)) if files else None
 
     def _all_links(self, index: Index, project: NormalizedName) -> tuple[File, ...]:
         path = local_path(index.url)
@@ -107,24 +114,31 @@ class PageReader:
             raise Refused(asked.url, asked.status, proxy=self._http.proxy_for(asked.url))
         return parse_page(project, asked.url, asked.content_type, asked.body).files
 
-    def _ask(self, url: str) -> _Asked:
+    def _ask(self, url: str, project: NormalizedName | None = None) -> _Asked:
+        """The answer for a page's URL, the cache's or the index's; with a project, its page as a listing."""
         cached = self._cache.page(url)
-        if cached is not None and (self._offline or (cached.is_fresh() and not self._refresh)):
-            return _from_cache(cached)
-        if self._offline:
+        known = _from_cache(cached, project) if cached is not None else None
+        if cached is not None and known is not None:
+            if self._offline or (cached.is_fresh() and not self._refresh):
+                return known
+        elif self._offline:
             raise NotCached(f"the page `{url}`")
-        conditions = cached.conditions() if cached is not None else {}
+        conditions = cached.conditions() if cached is not None and known is not None else {}
         answer = self._http.get(url, headers={"Accept": ACCEPT, **conditions}, limit=LARGEST_PAGE)
-        if answer.status_code == 304 and cached is not None:
+        if answer.status_code == 304 and cached is not None and known is not None:
             self._keep(url, answer, cached.url, cached.content_type, cached.body, old=cached)
-            return _from_cache(cached)
-        asked = _Asked(
-            answer.status_code, str(answer.request.url), answer.headers.get("content-type", ""), answer.content
-        )
-        if asked.status == 200:
-            self._keep(url, answer, asked.url, asked.content_type, asked.body)
+            return known
+        status, at = answer.status_code, str(answer.request.url)
+        content_type, body = answer.headers.get("content-type", ""), answer.content
+        if status == 200 and project is not None:
+            found = listing(project, at, content_type, body)
+            self._keep(url, answer, at, _LISTING, found.dump())
+            return _Asked(status, at, _LISTING, b"", found)
+        asked = _Asked(status, at, content_type, body)
+        if status == 200:
+            self._keep(url, answer, at, content_type, body)
         elif self._is_absent(url, asked):
-            self._keep(url, answer, asked.url, "", None)
+            self._keep(url, answer, at, "", None)
         return asked
 
     def _is_absent(self, url: str, asked: _Asked) -> bool:
@@ -158,10 +172,10 @@ class PageReader:
         )
 
 
-def _local_page(path: Path, url: str, project: NormalizedName) -> Page | None:
+def _local_page(path: Path, url: str, project: NormalizedName) -> Listing | None:
     """A project page of an index that is a folder."""
     try:
-        return parse_page(project, url, "", path.read_bytes())
+        return listing(project, url, "", path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -177,9 +191,14 @@ def _listed(folder: Path) -> tuple[File, ...]:
     return tuple(File(filename=path.name, url=path.absolute().as_uri()) for path in paths)
 
 
-def _from_cache(cached: CachedPage) -> _Asked:
-    body = cached.body
-    return _Asked(404 if body is None else 200, cached.url, cached.content_type, body or b"")
+def _from_cache(cached: CachedPage, project: NormalizedName | None) -> _Asked | None:
+    """The answer that an earlier run got; None where its entry cannot be used."""
+    if cached.body is None:
+        return _Asked(404, cached.url, cached.content_type, b"")
+    if project is None:
+        return _Asked(200, cached.url, cached.content_type, cached.body)
+    found = Listing.load(cached.body) if cached.content_type == _LISTING else None
+    return None if found is None else _Asked(200, cached.url, _LISTING, b"", found)
 
 
 def shown(index: Index) -> str:

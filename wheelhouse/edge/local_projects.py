@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from wheelhouse.edge import files
-from wheelhouse.edge.wheels import local_path
+from wheelhouse.edge.files import local_path
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.requirements import Root
 

@@ -7,21 +7,20 @@ from pathlib import Path
 from wheelhouse import metadata as core
 from wheelhouse.digests import Digest
 from wheelhouse.edge.cache import Cache
+from wheelhouse.edge.contents import ContentsReader, NoRanges, Tails
 from wheelhouse.edge.download import fetch_unknown, last_seen
-from wheelhouse.edge.files import path_of
+from wheelhouse.edge.files import local_path
 from wheelhouse.edge.http import Http
-from wheelhouse.edge.http_errors import HttpError, Refused, TooLarge
+from wheelhouse.edge.http_errors import HttpError, TooLarge
 from wheelhouse.edge.store import Store
-from wheelhouse.edge.window import ContentRange
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.events import Listener, Noted, ignore
 from wheelhouse.lock import LockedWheel
-from wheelhouse.metadata import BadMetadata, Missing, SparseFile
+from wheelhouse.metadata import BadMetadata
 from wheelhouse.resolve.candidates import Candidate
 from wheelhouse.simple import File
 
-_TAIL = 32 * 2**10  # bytes of a wheel's end: central directory and METADATA of nine wheels in ten (measured on 90)
-_ROUNDS = 6
+_LARGEST_ANSWER = 80 * 2**20  # bytes that a server may send whole where a range was asked for
 _DIGITS = 18  # of a size in bytes that can be one
 
 
@@ -41,7 +40,7 @@ class NotCached(WheelhouseError):
 class WheelReader:
     """Asks files' own servers, for every target of a run. Safe to share between threads; it decides nothing.
 
-    `sizes` gathers file sizes (bytes) by URL that answers told on the way.
+    `sizes` gathers file sizes (bytes) by URL that answers told on the way; `contents` tells what is in the wheels.
     """
 
     def __init__(
@@ -49,6 +48,8 @@ class WheelReader:
     ) -> None:
         self._http, self._cache, self._store, self._offline, self._listen = http, cache, store, offline, listen
         self.sizes: dict[str, int] = {}
+        self._tails = Tails(http)
+        self.contents = ContentsReader(cache, store, self._tails, offline=offline, listen=listen)
 
     def metadata(self, candidate: Candidate) -> core.CoreMetadata:
         """The core metadata of the candidate's own wheel: from the cache, its PEP 658 file, its tail, or all of it.
@@ -107,42 +108,15 @@ class WheelReader:
     def _from_tail(self, file: File) -> bytes | None:
         """METADATA by ranges from the wheel's end; None where the server does not serve ranges of it."""
         try:
-            first = self._range(file.url, f"bytes=-{_TAIL}")
-            if first is None:
-                return None
-            start, content, size = first
-            sparse = SparseFile(size)
-            sparse.add(start, content)
-            for _ in range(_ROUNDS):
-                try:
-                    found = core.read_metadata(sparse, file.filename)
-                    self.sizes[file.url] = size
-                    return found
-                except Missing as missing:
-                    more = self._range(file.url, f"bytes={missing.start}-{missing.end - 1}")
-                    if more is None or more[2] != size:
-                        return None
-                    sparse.add(more[0], more[1])
+            found, self.sizes[file.url] = self._tails.read(
+                file.url, lambda sparse: core.read_metadata(sparse, file.filename), whole=_LARGEST_ANSWER, keep=True
+            )
+            return found
+        except NoRanges:
+            return None
         except (TooLarge, ValueError) as error:
             self._listen(Noted(f"ranges of `{file.filename}` cannot be used: {error}"))
         return None
-
-    def _range(self, url: str, wanted: str) -> tuple[int, bytes, int] | None:
-        """(offset, bytes, size of the file) of a range; a server that ignores ranges may send a small file whole."""
-        headers = {"Range": wanted, "Accept-Encoding": "identity"}
-        answer = self._http.get(url, headers=headers, limit=80 * 2**20)
-        if answer.status_code == 200:
-            return 0, answer.content, len(answer.content)
-        if answer.status_code != 206:
-            if answer.status_code in (401, 403, 404, 410):
-                raise Refused(url, answer.status_code, proxy=self._http.proxy_for(url))
-            return None
-        told = ContentRange.of(answer)
-        if told is None or told.total is None or told.last >= told.total:
-            return None
-        if told.last - told.first + 1 != len(answer.content):
-            return None
-        return told.first, answer.content, told.total
 
     def _from_whole(self, file: File) -> bytes:
         self._listen(Noted(f"`{file.filename}` is fetched whole for its metadata: its server does not serve ranges"))
@@ -182,14 +156,6 @@ class WheelReader:
                 raise NotCached(f"`{file.filename}`, whose index gives no digest,")
             return seen
         return fetch_unknown(file.filename, file.url, self._store, self._http, listen=self._listen)
-
-
-def local_path(url: str) -> Path | None:
-    """The path that a `file:` URL names on this machine; None for any other URL."""
-    try:
-        return path_of(url) if url.startswith("file:") else None
-    except ValueError:  # it names another host
-        return None
 
 
 def _from_disk(path: Path, filename: str) -> bytes:

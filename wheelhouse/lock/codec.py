@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import pathname2url, url2pathname
 
 import tomli_w
 from packaging.markers import Marker
@@ -58,7 +57,6 @@ def dump(lock: Lock, *, folder: Path, wheel_folder: str | None = None) -> str:
         packages=[_package(pin, folder, wheel_folder) for pin in lock.pins()],
         tool={"wheelhouse": _tool(lock, folder, wheel_folder)},
     )
-    pylock.validate()
     return tomli_w.dumps(dict(pylock.to_dict()))
 
 
@@ -84,6 +82,8 @@ def _place(file: LockedWheel | LockedSdist, folder: Path, wheel_folder: str | No
     if wheel_folder is not None:
         path = f"{wheel_folder}{file.filename}"
     elif file.url.startswith("file:"):
+        from urllib.request import url2pathname  # with it come http.client and ssl
+
         path = _relative(url2pathname(urlsplit(file.url).path), folder)
     return file.url if path is None else None, path
 
@@ -102,6 +102,8 @@ def _tool(lock: Lock, folder: Path, wheel_folder: str | None) -> dict[str, Any]:
     tool["roots"] = list(lock.roots)
     if lock.stand_in is not None:
         tool["stand-in"] = lock.stand_in
+    if lock.accepted:
+        tool["accepted"] = list(lock.accepted)
     if lock.computed_hashes:
         tool["computed-hashes"] = list(lock.computed_hashes)
     if lock.held_back:
@@ -110,6 +112,9 @@ def _tool(lock: Lock, folder: Path, wheel_folder: str | None) -> dict[str, Any]:
         ]
     if lock.builds:
         tool["built"] = {build.name: _build(build) for build in lock.builds}
+    installed = {pin.name: pin.installed for pin in lock.packages if pin.installed is not None}
+    if installed:
+        tool["installed"] = installed
     tool["required-by"] = {pin.name: list(pin.required_by) for pin in lock.pins()}
     if lock.installer is not None:
         package = _package(lock.installer, folder, wheel_folder)
@@ -172,7 +177,11 @@ def _lock(pylock: Pylock, tool: Mapping[str, Any], folder: Path) -> Lock:
     except TargetError as error:
         raise _Unreadable(str(error)) from None
     required_by = tool.get("required-by", {})
-    pins = [_pin(package, required_by.get(package.name, ()), folder) for package in pylock.packages]
+    installed = tool.get("installed", {})
+    pins = [
+        _pin(package, required_by.get(package.name, ()), installed.get(package.name), folder)
+        for package in pylock.packages
+    ]
     names = [pin.name for pin in pins]
     for name in names:
         if names.count(name) > 1:
@@ -199,6 +208,7 @@ def _lock(pylock: Pylock, tool: Mapping[str, Any], folder: Path) -> Lock:
         ),
         stand_in=str(tool["stand-in"]) if "stand-in" in tool else None,
         builds=tuple(_built(canonicalize_name(name), table) for name, table in tool.get("built", {}).items()),
+        accepted=tuple(str(each) for each in tool.get("accepted", ())),
         computed_hashes=tuple(str(each) for each in tool.get("computed-hashes", ())),
     )
 
@@ -209,7 +219,7 @@ def _version(package: Package) -> Version:
     return package.version
 
 
-def _pin(package: Package, required_by: Any, folder: Path) -> LockedPackage | LockedSource:
+def _pin(package: Package, required_by: Any, installed: Any, folder: Path) -> LockedPackage | LockedSource:
     wheels, sdist = list(package.wheels or ()), package.sdist
     if len(wheels) != (1 if sdist is None else 0):
         found = f"{len(wheels)} wheels{'' if sdist is None else ' and an sdist'}"
@@ -219,8 +229,16 @@ def _pin(package: Package, required_by: Any, folder: Path) -> LockedPackage | Lo
     told = tuple(str(each) for each in required_by)
     if sdist is None:
         wheel = _locked(wheels[0], folder)
+        if installed is not None and (type(installed) is not int or installed < 0):
+            raise _Unreadable(f"`{name}` takes {installed!r} bytes installed")
         return LockedPackage(
-            name=name, version=version, wheel=wheel, index=package.index, dependencies=dependencies, required_by=told
+            name=name,
+            version=version,
+            wheel=wheel,
+            index=package.index,
+            dependencies=dependencies,
+            required_by=told,
+            installed=installed,
         )
     filename, url, digest, size = _file(sdist, folder)
     source = LockedSdist(filename=filename, url=url, digest=digest, size=size)
@@ -256,6 +274,8 @@ def _file(file: PackageWheel | PackageSdist, folder: Path) -> tuple[str, str, Di
         raise _Unreadable(f"`{filename}` has no SHA-256")
     url = file.url
     if url is None:
+        from urllib.request import pathname2url
+
         url = "file:" + pathname2url(os.path.normpath(folder / (file.path or "")))
         url = url if url.startswith("file://") else url.replace("file:", "file://", 1)
     if urlsplit(url).scheme not in ("http", "https", "file"):

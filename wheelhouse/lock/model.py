@@ -37,7 +37,11 @@ class LockedSdist:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockedPackage:
-    """One pin: the project, its version, and the one wheel that the target takes."""
+    """One pin: the project, its version, and the one wheel that the target takes.
+
+    `installed` is what the wheel takes on disk once it is installed, in bytes; None where nobody could tell before the
+    download.
+    """
 
     name: NormalizedName
     version: Version
@@ -45,6 +49,7 @@ class LockedPackage:
     index: str | None = None
     dependencies: tuple[NormalizedName, ...] = ()
     required_by: tuple[str, ...] = ()  # "(asked for): torch==2.1.2", "torchvision: torch==2.1.2"
+    installed: int | None = None
 
     @property
     def file(self) -> LockedWheel:
@@ -116,6 +121,7 @@ class Lock:
     held_back: tuple[LockedHeldBack, ...] = ()
     stand_in: str | None = None  # the channel that PyPI's torch stands in for
     builds: tuple[LockedBuild, ...] = ()  # of the wheels that were built here
+    accepted: tuple[str, ...] = ()  # rules whose errors the user accepted by name, sorted
     computed_hashes: tuple[str, ...] = ()  # wheels whose index gives no digest: ours was computed from a download
 
     def wheels(self) -> tuple[LockedWheel, ...]:

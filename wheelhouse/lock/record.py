@@ -32,13 +32,15 @@ def record(
     digests: Mapping[str, Digest],
     sizes: Mapping[str, int],
     constraints: Mapping[NormalizedName, SpecifierSet] | None = None,
+    installed: Mapping[str, int] | None = None,
 ) -> Lock:
     """The lock of a resolution.
 
-    `digests` and `sizes` (bytes) are by file URL and hold what no page told; `stand_in` is the channel that could not
-    be reached, and is recorded only where PyPI's wheels really stand in.
+    `digests` and `sizes` (bytes) are by file URL and hold what no page told; `installed` is what wheels take on disk,
+    by file URL, as far as known; `stand_in` is the channel that could not be reached, and is recorded only where PyPI's
+    wheels really stand in.
     """
-    pins, constraints = resolution.pins, constraints or {}
+    pins, constraints, installed = resolution.pins, constraints or {}, installed or {}
     taken = [*(pin.candidate for pin in pins), *([] if installer is None else [installer])]
     stood_in = stand_in is not None and any(in_torch_family(pin.candidate.project) for pin in pins)
     return Lock(
@@ -46,7 +48,11 @@ def record(
         requires_python=narrowed(target, pins),
         environment=target.marker,
         packages=tuple(
-            LockedPackage(wheel=LockedWheel(**_file(pin.candidate.file, digests, sizes)), **_pin(pin, constraints))
+            LockedPackage(
+                wheel=LockedWheel(**_file(pin.candidate.file, digests, sizes)),
+                installed=installed.get(pin.candidate.file.url),
+                **_pin(pin, constraints),
+            )
             for pin in pins
             if not pin.candidate.is_sdist
         ),

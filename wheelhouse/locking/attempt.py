@@ -172,7 +172,7 @@ class Attempt:
             page = self.session.shared.wait(self.session.shared.page(indexes.all_channels, name))
         except WheelhouseError:
             return ()  # it would only have helped the message
-        files = () if page is None else page.files
+        files = () if page is None else page.every()
         return channels_offering(name, [Listed(file, indexes.all_channels) for file in files], specifier, self.target)
 
 

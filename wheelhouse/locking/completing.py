@@ -1,8 +1,9 @@
-"""What the pages left open of a resolution: digests and sizes."""
+"""What the pages left open of a resolution: digests and sizes, and what its wheels take installed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from packaging.utils import NormalizedName
 
@@ -11,6 +12,7 @@ from wheelhouse.edge.direct import OtherBytes
 from wheelhouse.edge.index import shown
 from wheelhouse.edge.session import Session
 from wheelhouse.events import Warned
+from wheelhouse.lock import LockedWheel
 from wheelhouse.resolve.candidates import Candidate
 from wheelhouse.resolve.resolution import Resolution
 
@@ -21,13 +23,25 @@ def check_hashes(candidate: Candidate, digest: Digest, hashes: Mapping[Normalize
         raise OtherBytes(candidate.file.filename, "its requirement names other hashes", actual=digest)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completed:
+    """By file URL: digests and sizes (bytes) that no page told, and what wheels take installed (bytes).
+
+    `installed` holds what is known before the download, and nothing of the installer.
+    """
+
+    digests: Mapping[str, Digest]
+    sizes: Mapping[str, int]
+    installed: Mapping[str, int]
+
+
 def complete(
     resolution: Resolution,
     installer: Candidate,
     session: Session,
     hashes: Mapping[NormalizedName, frozenset[Digest]],
-) -> tuple[dict[str, Digest], dict[str, int]]:
-    """What the pages left open: digests by download (said aloud), sizes by HEAD, all at once."""
+) -> Completed:
+    """What the pages left open: digests by download (said aloud), sizes by HEAD and contents by ranges, all at once."""
     candidates = [*(pin.candidate for pin in resolution.pins), installer]
     digests: dict[str, Digest] = {}
     sizes: dict[str, int] = {}
@@ -46,8 +60,15 @@ def complete(
             check_hashes(candidate, digests[candidate.file.url], hashes)
     unsized = [candidate.file for candidate in candidates if candidate.file.url not in sizes]
     tasks = [(file, session.workers.submit(session.wheels.size, file)) for file in unsized]
+    files = [pin.candidate.file for pin in resolution.pins if not pin.candidate.is_sdist]
+    wheels = [
+        LockedWheel(filename=file.filename, url=file.url, digest=file.digest or digests[file.url], size=file.size)
+        for file in files
+    ]
+    contents = session.wheels.contents.every(wheels, session.workers)
     for file, task in tasks:
         size = session.shared.wait(task)
         if size is not None:
             sizes[file.url] = size
-    return digests, sizes
+    installed = {wheel.url: contents[wheel.filename].on_disk for wheel in wheels if wheel.filename in contents}
+    return Completed(digests=digests, sizes=sizes, installed=installed)

@@ -39,19 +39,20 @@ def lock_target(wanted: Wanted, target: Target, before: Lock | None, session: Se
         tell_stand_in(target, resolution, error, session)
     if wanted.torch_index == "pypi":
         stand_in = target.accelerator
-    digests, sizes = complete(resolution, installer, session, attempt.hashes())
+    completed = complete(resolution, installer, session, attempt.hashes())
     for pin in resolution.pins:
         if pin.candidate.is_sdist:  # the user named it: `fetch` may build it here
-            session.sdists.allow(pin.candidate.file.digest or digests[pin.candidate.file.url])
+            session.sdists.allow(pin.candidate.file.digest or completed.digests[pin.candidate.file.url])
     return record(
         resolution,
         target,
         installer=installer,
         inputs=inputs_digest(facts_of(wanted, target)),
         stand_in=stand_in,
-        digests=digests,
-        sizes=sizes,
+        digests=completed.digests,
+        sizes=completed.sizes,
         constraints=constraints_of(wanted, target),
+        installed=completed.installed,
     )
 
 
@@ -63,9 +64,16 @@ def installer_for(wanted: Wanted, target: Target, session: Session) -> LockedPac
     attempt = Attempt(wanted, target, None, session)
     candidate = attempt.installer(attempt.catalog())
     resolution = Resolution(pins=(), roots=(), held_back=())
-    digests, sizes = complete(resolution, candidate, session, {})
-    inputs = inputs_digest({})
-    lock = record(resolution, target, installer=candidate, inputs=inputs, stand_in=None, digests=digests, sizes=sizes)
+    completed = complete(resolution, candidate, session, {})
+    lock = record(
+        resolution,
+        target,
+        installer=candidate,
+        inputs=inputs_digest({}),
+        stand_in=None,
+        digests=completed.digests,
+        sizes=completed.sizes,
+    )
     assert lock.installer is not None
     return lock.installer
 

@@ -11,20 +11,22 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 
 from wheelhouse.lock import Lock, LockedPackage
-from wheelhouse.outputs.sizes import total
+from wheelhouse.outputs.sizes import bundled, installed, total
 from wheelhouse.outputs.tree import chain
 from wheelhouse.target import Target
 
 Facts = dict[str, object]
 
 KEYS: Mapping[str, str] = {
-    "lock: `locks`": "for each lock that was written: `target`, `path`, `packages` (count), `size`, `held-back`"
+    "lock: `locks`": "for each lock that was written: `target`, `path`, `packages` (count), `size`, `installed`"
+    " (what they take on disk, null where that is not known before the download), `bundle` (its size), `held-back`"
     " (`name`, `version`, `newer`, `reason`) and `stand-in` (the channel that PyPI stands in for, or null)",
     "fetch: `folders`": "for each wheel folder: `target`, `path`, `wheels` (count, the installer's too) and `size`",
     "bundle, build: `bundles`": "for each bundle: `target`, `path`, `wheels` and `size`",
     "verify: `good`": "the paths that are what they should be",
-    "tree: `locks`": "for each lock: `target`, `path`, `size`, `roots` and `packages` (`name`, `version`, `file`,"
-    " `size`, `sha256`, `index`, `built`, `dependencies`); `built`: its wheel is made from a source distribution",
+    "tree: `locks`": "for each lock: `target`, `path`, `size`, `installed`, `roots` and `packages` (`name`, `version`,"
+    " `file`, `size`, `installed`, `sha256`, `index`, `built`, `dependencies`); `built`: its wheel is made from a"
+    " source distribution",
     "why: `name`, `locks`": "for each lock that has the project: `target`, `path`, `version`, `chain`, `required-by`"
     " (`by`, `requirement`; `by` is null for what was asked for, `(constraint)` for a constraint) and `held-back`"
     " (`newer`, `reason`)",
@@ -38,6 +40,11 @@ KEYS: Mapping[str, str] = {
     "targets: `targets`": "for each label: `label`, `lock`, `os`, `arch`, `accelerator`, `python`, `patches` (the patch"
     " levels that count), `free-threaded`, `libc`, `macos`, `driver`, `gpu` and `tags`, best first",
     "targets: `parts`": "without a label: `part` and `values` of each part of one",
+    "targets suggest: `machine`, `options`, `refused`, `pypi`": "the machine that was meant; for each channel that can"
+    " work, best first, `channel`, `target`, `torch` (its versions, oldest first), `native` (the driver is as new as"
+    " the build), `plain` (the newest is one of them) and `reason` (why the newest is not); `channel` and `reason` of"
+    " the others; `torch`, `works` and `reason` of PyPI's own builds",
+    "probe": "what the probe saw: its own JSON, also with `--read`; with `--write` the paths, `programs`",
     "cache info": "`folder`, and `count` and `size` of `wheels`, `unfinished` and `pages`",
 }
 
@@ -49,6 +56,8 @@ def locked(lock: Lock, path: Path) -> Facts:
         "path": str(path),
         "packages": len(lock.pins()),
         "size": total(lock),
+        "installed": installed(lock),
+        "bundle": bundled(lock),
         "held-back": [
             {
                 "name": each.name,
@@ -74,6 +83,7 @@ def tree(lock: Lock, path: Path) -> Facts:
         "target": lock.label,
         "path": str(path),
         "size": total(lock),
+        "installed": installed(lock),
         "roots": list(lock.roots),
         "packages": [
             {
@@ -81,6 +91,7 @@ def tree(lock: Lock, path: Path) -> Facts:
                 "version": str(pin.version),
                 "file": pin.file.filename,
                 "size": pin.file.size,
+                "installed": pin.installed if isinstance(pin, LockedPackage) else None,
                 "sha256": pin.file.digest.hex,
                 "index": pin.index,
                 "built": pin.name in built or not isinstance(pin, LockedPackage),

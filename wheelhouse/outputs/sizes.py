@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from wheelhouse.lock import Lock
+from collections.abc import Set
+
+from wheelhouse.digests import Digest
+from wheelhouse.lock import Lock, LockedPackage, LockedSdist, LockedWheel
 
 
 def total(lock: Lock) -> int | None:
@@ -10,6 +13,43 @@ def total(lock: Lock) -> int | None:
     sizes = [pin.file.size for pin in lock.pins()]
     known = [size for size in sizes if size is not None]
     return sum(known) if len(known) == len(sizes) else None
+
+
+def installed(lock: Lock) -> int | None:
+    """What the pins take on disk once they are installed, in bytes, None where one is not known before its download.
+
+    In whole blocks of 4 KiB, with bytecode and folders, as `install.py` measures; without the virtual environment.
+    """
+    sizes = [pin.installed if isinstance(pin, LockedPackage) else None for pin in lock.pins()]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
+
+
+def bundled(lock: Lock) -> int | None:
+    """The sum of the bundle's wheels in bytes, None where one is not known or still to be built."""
+    sizes = [wheel.size for wheel in lock.wheels()]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) and not lock.sources else None
+
+
+def foreseen(lock: Lock, present: Set[Digest] = frozenset()) -> str:
+    """What a lock will take, for people: `2.7 GB to download, 4.8 GB installed, bundle 2.7 GB`; only what is known.
+
+    `present` are the wheels that need not be downloaded any more. Empty for a lock without pins.
+    """
+    if not lock.pins():
+        return ""
+    files: list[LockedWheel | LockedSdist] = [*lock.wheels(), *(source.sdist for source in lock.sources)]
+    missing = [file.size for file in files if file.digest not in present]
+    known = [size for size in missing if size is not None]
+    told = []
+    if len(known) == len(missing):
+        told.append(f"{readable(sum(known))} to download" if missing else "nothing to download")
+    if (on_disk := installed(lock)) is not None:
+        told.append(f"{readable(on_disk)} installed")
+    if (carried := bundled(lock)) is not None:
+        told.append(f"bundle {readable(carried)}")
+    return ", ".join(told)
 
 
 def readable(size: int) -> str:
@@ -23,12 +63,13 @@ def readable(size: int) -> str:
 
 
 def counted(lock: Lock) -> str:
-    """How much a lock is, for people: `5 packages, 12.3 MB`."""
+    """How much a lock is, for people: `5 packages, 12.3 MB, 40.0 MB installed`."""
     count = len(lock.pins())
     sizes = [pin.file.size for pin in lock.pins()]
     known = sum(size for size in sizes if size is not None)
     text = "1 package" if count == 1 else f"{count} packages"
     if None not in sizes:
-        return f"{text}, {readable(known)}"
+        unpacked = installed(lock)
+        return f"{text}, {readable(known)}" + (f", {readable(unpacked)} installed" if unpacked else "")
     unknown = sizes.count(None)
     return f"{text}, {readable(known)} and {unknown} of unknown size" if known else text

@@ -40,6 +40,8 @@ def doubts(pins: Sequence[Pin], target: Target) -> tuple[Doubt, ...]:
             other = chosen.get(name)
             if other is None or name in pin.extras or requirement.specifier.contains(other.version, prereleases=True):
                 continue
+            if any(each.operator == "==" for each in requirement.specifier):
+                continue  # the one version that was tried (celery 5.7.0: `pydantic==2.14.1`), not the only that works
             if target.admits(requirement.marker, {name}) and not target.admits(requirement.marker):
                 found.append(Doubt(str(pin.candidate), f"{name}{requirement.specifier}", str(other)))
     return tuple(dict.fromkeys(found))

@@ -183,7 +183,7 @@ class View:
         if project is None:
             return
         first = self.preferred.get(name)
-        for version in sorted(project.within(specifier), key=lambda each: each != first):
+        for version in project.within(specifier, first=first):
             candidate = project.offer(version).candidate or project.offer(version, yanked=True).candidate
             if candidate is not None and candidate not in self._barred:
                 yield candidate

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import codecs
 from email.message import Message
+from typing import Literal
 
 from packaging.utils import NormalizedName
 
 from wheelhouse.simple import html, json
 from wheelhouse.simple.links import plain
+from wheelhouse.simple.listing import Listing
 from wheelhouse.simple.model import File, NotAPage, Page
 
-__all__ = ["ACCEPT", "File", "NotAPage", "Page", "parse_page"]
+__all__ = ["ACCEPT", "File", "Listing", "NotAPage", "Page", "listing", "parse_page"]
 
 # PEP 691: the client says what it reads; JSON first, and plain HTML for servers that know nothing else
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
@@ -32,16 +34,37 @@ def parse_page(project: NormalizedName, url: str, content_type: str, body: bytes
     as it came; "" (a file on disk) lets the first character decide. Whatever cannot be read as a page raises
     `NotAPage`, and nothing else is ever raised for any `body`.
     """
-    header = Message()
-    header["content-type"] = content_type.replace("\r", " ").replace("\n", " ")
-    kind = header.get_content_type() if content_type.strip() else _guess(body)
-    if kind in _JSON:
+    if _kind(url, content_type, body) == "json":
         return json.parse(project, url, body)
+    return html.parse(project, url, _decode(body, _charset(content_type)))
+
+
+def listing(project: NormalizedName, url: str, content_type: str, body: bytes) -> Listing:
+    """The same page grouped by version, as resolving asks for it."""
+    if _kind(url, content_type, body) == "json":
+        return json.listing(project, url, body)
+    return Listing.of(parse_page(project, url, content_type, body))
+
+
+def _kind(url: str, content_type: str, body: bytes) -> Literal["json", "html"]:
+    kind = _header(content_type).get_content_type() if content_type.strip() else _guess(body)
+    if kind in _JSON:
+        return "json"
     if kind in _HTML:
-        return html.parse(project, url, _decode(body, str(header.get_param("charset") or "utf-8")))
+        return "html"
     raise NotAPage(
         url, f"its type is `{plain(content_type)[:80]}`, not HTML or JSON" if kind else "neither HTML nor JSON"
     )
+
+
+def _header(content_type: str) -> Message:
+    header = Message()
+    header["content-type"] = content_type.replace("\r", " ").replace("\n", " ")
+    return header
+
+
+def _charset(content_type: str) -> str:
+    return str(_header(content_type).get_param("charset") or "utf-8")
 
 
 def _guess(body: bytes) -> str:

@@ -1,0 +1,113 @@
+"""What is in a wheel, out of its central directory: how much it takes unpacked, and which code it writes where."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import struct
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from zipfile import ZipInfo
+
+BLOCK = 4096  # a file takes whole blocks; offline/install.py measures by the same rule
+_MOST = 2**50  # bytes unpacked; a directory that states more is forged
+_CODE = (".py", ".so", ".pyd", ".dll", ".dylib")
+_ASIDE = frozenset({"tests", "test", "docs", "doc", "examples", "example", "samples", "benchmarks", "benchmark"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contents:
+    """One wheel's members in short. `unpacked` is the sum of their bytes, `on_disk` what they take installed.
+
+    `on_disk` counts whole blocks of 4 KiB: the files, for each `.py` a quarter more for the `.pyc` that pip writes, and
+    the folders with their `__pycache__`. `longest` is the length of the longest path. `tops` are the folders and
+    modules that the wheel puts into site-packages.
+    """
+
+    unpacked: int
+    on_disk: int
+    longest: int = 0
+    tops: frozenset[str] = frozenset()
+    marks: bytes = b""  # CRC-32 and size of each file of `names`, 8 bytes each
+    names: bytes = b""  # paths in site-packages, a line each, deflated
+
+    def code(self) -> dict[str, int]:
+        """Modules and libraries by their path in site-packages, each with a mark that two different ones do not share.
+
+        Left out is what no import needs: `.dist-info`, data, scripts, and folders of tests, documentation and examples.
+        """
+        if not self.names:
+            return {}
+        paths = zlib.decompress(self.names).decode().split("\n")
+        return dict(zip(paths, struct.unpack(f"<{len(self.marks) // 8}Q", self.marks), strict=True))
+
+
+def contents(members: Iterable[ZipInfo]) -> Contents:
+    """The contents of a wheel with these members. Raises `ValueError` for sizes that cannot be."""
+    unpacked = blocks = longest = 0
+    folders = set()
+    code: dict[str, int] = {}
+    for member in members:
+        path, size = member.filename, member.file_size
+        unpacked += size
+        blocks += -(-size // BLOCK)
+        longest = max(longest, len(path))
+        folder = posixpath.dirname(path)
+        folders.add(folder)
+        if path.endswith(".py"):
+            blocks += -(-(size * 5 // 4) // BLOCK)
+            folders.add(f"{folder}/__pycache__")
+        if path.endswith(_CODE) or ".so." in path:
+            installed = _installed(path)
+            if installed is not None:
+                code[installed] = member.CRC << 32 | size & 0xFFFFFFFF
+    if unpacked > _MOST:
+        raise ValueError(f"its directory states {unpacked} bytes")
+    return Contents(
+        unpacked=unpacked,
+        on_disk=(blocks + len(folders)) * BLOCK,
+        longest=longest,
+        tops=frozenset(path.partition("/")[0] for path in code),
+        marks=struct.pack(f"<{len(code)}Q", *code.values()),
+        names=zlib.compress("\n".join(code).encode(), 1) if code else b"",
+    )
+
+
+def _installed(path: str) -> str | None:
+    """Where below site-packages a member goes; None for one that goes elsewhere or that no import needs.
+
+    "{distribution}-{version}.data/" has a folder for each place (binary distribution format).
+    """
+    parts = path.split("/")
+    if parts[0].endswith(".data"):
+        if parts[1:2] not in (["purelib"], ["platlib"]):
+            return None
+        parts = parts[2:]
+        path = "/".join(parts)
+    if not parts or parts[0].endswith(".dist-info") or not _ASIDE.isdisjoint(parts[:-1]) or "\n" in path:
+        return None
+    return path
+
+
+def pack(contents: Contents) -> bytes:
+    """The contents as bytes, for a cache."""
+    head = [contents.unpacked, contents.on_disk, contents.longest, len(contents.marks), sorted(contents.tops)]
+    return json.dumps(head, separators=(",", ":")).encode() + b"\n" + contents.marks + contents.names
+
+
+def unpack(packed: bytes) -> Contents:
+    """What was packed. Raises `ValueError` for other bytes."""
+    head, _, rest = packed.partition(b"\n")
+    try:
+        unpacked, on_disk, longest, marks, tops = json.loads(head)
+        return Contents(
+            unpacked=int(unpacked),
+            on_disk=int(on_disk),
+            longest=int(longest),
+            tops=frozenset(map(str, tops)),
+            marks=rest[:marks],
+            names=rest[marks:],
+        )
+    except TypeError as error:
+        raise ValueError(str(error)) from error

@@ -1,0 +1,275 @@
+"""A project page grouped by version: quick to make of a page, to keep on disk, to read again and to ask.
+
+A page may list thousands of files, and a resolution looks at a few versions of them. So the files of a version become
+values when somebody asks for that version, and version numbers when they are compared. (Measured on numpy's page, 4,400
+files: 80 ms as a tuple of values; here 14 ms from JSON, and 1 ms from the cache.)
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Self, overload
+
+import msgspec
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from wheelhouse.digests import Digest
+from wheelhouse.simple.links import Links, digest, is_safe, moment, plain
+from wheelhouse.simple.model import File, Page
+from wheelhouse.simple.names import split, version
+
+_LARGEST = 2**63 - 1  # bytes; more cannot be a size of a file
+
+
+class Row(msgspec.Struct, array_like=True):
+    """One file as its page wrote it; what is wrong in it is found when it becomes a `File`."""
+
+    filename: str
+    tail: str | None  # `build:tags` of a wheel, None for an sdist
+    url: str  # as on the page, relative perhaps
+    sha256: str
+    size: int | None
+    requires_python: str | None
+    yanked: str | None
+    upload_time: str | None
+    metadata: bool
+    metadata_sha256: str
+
+
+class _Kept(msgspec.Struct, array_like=True):
+    base: str  # what relative links are joined to
+    url: str
+    versions: list[str]
+    groups: list[msgspec.Raw]
+    unnamed: list[str]
+
+
+_ORDINARY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}")
+_ORDINARY_URL = re.compile(
+    r"(?:https://[a-z0-9-]+(?:\.[a-z0-9-]+)*/|(?:\.\./)+)(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9._+-]{0,200}[A-Za-z0-9]"
+    r"(?:#sha256=[0-9a-f]{64})?"
+)
+_encoder = msgspec.msgpack.Encoder()
+_kept = msgspec.msgpack.Decoder(_Kept)
+_rows = msgspec.msgpack.Decoder(list[Row])
+
+
+class Versions(Sequence[Version]):
+    """Versions, newest first, each made of its text when somebody looks at it."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = texts
+        self._made: list[Version | None] = [None] * len(texts)
+        self._places: dict[Version, int] = {}
+
+    @classmethod
+    def of(cls, versions: Sequence[Version], texts: Sequence[str]) -> Self:
+        """The same of versions that are made already."""
+        found = cls(texts)
+        found._made = list(versions)
+        found._places = {each: at for at, each in enumerate(versions)}
+        return found
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @overload
+    def __getitem__(self, at: int) -> Version: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Version, ...]: ...
+    def __getitem__(self, at: int | slice) -> Version | tuple[Version, ...]:
+        if isinstance(at, slice):
+            return tuple(self[each] for each in range(*at.indices(len(self))))
+        found = self._made[at]
+        if found is None:
+            at %= len(self._texts)
+            made = version(self._texts[at])
+            assert made is not None  # nothing else is ever put in
+            found = self._made[at] = made
+            self._places[found] = at
+        return found
+
+    def __iter__(self) -> Iterator[Version]:
+        return (self[at] for at in range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, Sequence) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def place(self, wanted: Version) -> int:
+        """Where the version stands. Raises `KeyError` where it does not."""
+        found = self._places.get(wanted)
+        if found is not None:
+            return found
+        text = str(wanted)
+        if text in self._texts:
+            return self._texts.index(text)
+        for _ in self:  # it may be written in another way
+            pass
+        return self._places[wanted]
+
+
+class Listing:
+    """What one index lists for one project. Safe to share between threads: whatever is made twice is equal."""
+
+    def __init__(
+        self,
+        *,
+        base: str,
+        url: str,
+        versions: Versions,
+        groups: Sequence[Sequence[Row] | msgspec.Raw],
+        unnamed: Sequence[str],
+    ) -> None:
+        self.url, self.versions, self.unnamed = url, versions, tuple(unnamed)
+        self._base, self._groups = base, list(groups)
+        self._links: Links | None = None
+        self._rows: dict[int, list[Row]] = {}
+        self._files: dict[tuple[int, int], File] = {}
+
+    @classmethod
+    def of_rows(cls, project: NormalizedName, base: str, url: str, rows: Iterable[Row]) -> Self:
+        """The listing of a page at `url`, whose relative links are joined to `base`; sets its rows' `tail`."""
+        links = Links(base, is_local=base[:5].lower() == "file:")
+        by_text: dict[str, list[Row]] = {}
+        groups: dict[Version, tuple[str, list[Row]]] = {}
+        unnamed = []
+        for row in rows:
+            if not _is_usable(row, links):
+                continue
+            named = split(project, row.filename)
+            if named is None:
+                unnamed.append(row.filename)
+                continue
+            group = by_text.get(named[0])
+            if group is None:
+                key = version(named[0])
+                assert key is not None
+                group = by_text[named[0]] = groups.setdefault(key, (named[0], []))[1]
+            row.tail = named[1]
+            group.append(row)
+        ordered = sorted(groups, reverse=True)
+        return cls(
+            base=base,
+            url=url,
+            versions=Versions.of(ordered, [groups[each][0] for each in ordered]),
+            groups=[groups[each][1] for each in ordered],
+            unnamed=unnamed,
+        )
+
+    @classmethod
+    def of(cls, page: Page) -> Self:
+        """The listing of a page whose files are values already."""
+        found = cls.of_rows(page.project, page.url, page.url, (_row(file) for file in page.files))
+        files = {(file.filename, file.url): file for file in page.files}
+        if len(files) == len(page.files):
+            for at, group in enumerate(found._groups):
+                assert not isinstance(group, msgspec.Raw)
+                for place, row in enumerate(group):
+                    found._files[at, place] = files[row.filename, row.url]
+        return found
+
+    @classmethod
+    def load(cls, raw: bytes) -> Self | None:
+        """What `dump` gave; None for anything else."""
+        content, checksum = raw[:-4], raw[-4:]
+        if zlib.crc32(content).to_bytes(4, "big") != checksum:
+            return None
+        try:
+            kept = _kept.decode(content)
+        except msgspec.DecodeError:
+            return None
+        return cls(
+            base=kept.base, url=kept.url, versions=Versions(kept.versions), groups=kept.groups, unnamed=kept.unnamed
+        )
+
+    def dump(self) -> bytes:
+        """The listing as bytes, with a checksum of its own behind it."""
+        groups = [
+            each if isinstance(each, msgspec.Raw) else msgspec.Raw(_encoder.encode(each)) for each in self._groups
+        ]
+        content = _encoder.encode(_Kept(self._base, self.url, list(self.versions._texts), groups, list(self.unnamed)))
+        return content + zlib.crc32(content).to_bytes(4, "big")
+
+    def rows(self, at: int) -> Sequence[Row]:
+        """The files of the version at that place as the page wrote them, in its order."""
+        found = self._rows.get(at)
+        if found is None:
+            group = self._groups[at]
+            rows = _rows.decode(group) if isinstance(group, msgspec.Raw) else list(group)
+            found = self._rows.setdefault(at, rows)
+        return found
+
+    def file(self, at: int, place: int) -> File:
+        """One of `rows(at)` as a value."""
+        found = self._files.get((at, place))
+        if found is None:
+            if self._links is None:
+                self._links = Links(self._base, is_local=self._base[:5].lower() == "file:")
+            found = self._files.setdefault((at, place), _file(self.rows(at)[place], self._links))
+        return found
+
+    def files(self, at: int) -> tuple[tuple[File, str | None], ...]:
+        """The files of the version at that place, in the page's order, each with a wheel's `build:tags`."""
+        return tuple((self.file(at, place), row.tail) for place, row in enumerate(self.rows(at)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Listing):
+            return NotImplemented
+        same = (self.url, self.unnamed, self.versions) == (other.url, other.unnamed, other.versions)
+        return same and all(self.files(at) == other.files(at) for at in range(len(self.versions)))
+
+    def __hash__(self) -> int:
+        return hash(self.url)
+
+    def every(self) -> Iterator[File]:
+        """Every file of a version, newest version first."""
+        return (file for at in range(len(self.versions)) for file, _ in self.files(at))
+
+
+def _is_usable(row: Row, links: Links) -> bool:
+    """No hostile name, no unusable URL, no size that none has."""
+    if row.size is not None and not 0 <= row.size <= _LARGEST:
+        return False
+    if _ORDINARY_NAME.fullmatch(row.filename) and _ORDINARY_URL.fullmatch(row.url):
+        return True  # looking closer takes ten times as long
+    return is_safe(row.filename) and links.resolve(row.url) is not None
+
+
+def _file(row: Row, links: Links) -> File:
+    link = links.resolve(row.url)
+    assert link is not None  # `_is_usable`
+    return File(
+        filename=row.filename,
+        url=link[0],
+        digest=digest(row.sha256) if row.sha256 else None,
+        size=row.size,
+        requires_python=plain(row.requires_python) or None if row.requires_python else None,
+        yanked=None if row.yanked is None else plain(row.yanked),
+        upload_time=moment(row.upload_time) if row.upload_time else None,
+        metadata=row.metadata,
+        metadata_digest=digest(row.metadata_sha256) if row.metadata_sha256 else None,
+    )
+
+
+def _row(file: File) -> Row:
+    def text(value: Digest | None) -> str:
+        return "" if value is None else value.hex
+
+    return Row(
+        file.filename,
+        None,
+        file.url,
+        text(file.digest),
+        file.size,
+        file.requires_python,
+        file.yanked,
+        None if file.upload_time is None else file.upload_time.isoformat(),
+        file.metadata,
+        text(file.metadata_digest),
+    )
