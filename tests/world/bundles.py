@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, parse_wheel_filename
@@ -84,15 +85,27 @@ def lock_of(
 
 
 def entries_of(
-    lock: Lock, *, wheel_folder: str = "wheels/", unpacked: Mapping[str, int] | None = None
+    lock: Lock,
+    *,
+    wheel_folder: str = "wheels/",
+    unpacked: Mapping[str, int] | None = None,
+    needs: Mapping[str, object] | None = None,
+    probe: str | None = None,
 ) -> tuple[Entry, ...]:
-    """The layout of a lock, with the real install.sh and install.py."""
+    """The layout of a lock, with the real install.sh and install.py.
+
+    `needs` is what the server must have; `probe` the text of probe.py, without which no machine is looked at.
+    """
+    scripts = {name: (OFFLINE / name).read_bytes() for name in ("install.sh", "install.py")}
+    if probe is not None:
+        scripts["probe.py"] = probe.encode()
     return layout(
         lock,
         Target.parse(lock.label),
         lock_toml='lock-version = "1.0"\n',
         unpacked=unpacked or {},
-        scripts={name: (OFFLINE / name).read_bytes() for name in ("install.sh", "install.py")},
+        needs=needs or {},
+        scripts=scripts,
         tool="wheelhouse 0.1.0",
         wheel_folder=wheel_folder,
     )
@@ -150,12 +163,17 @@ def write_bundle(
     pip: WheelFile | None = None,
     requires_python: str | None = None,
     wheel_folder: str = "wheels/",
+    needs: Mapping[str, object] | None = None,
+    probe: str | None = None,
 ) -> Bundle:
-    """A whole bundle of these wheels in `folder`, for this machine and this Python unless `label` says else."""
+    """A whole bundle of these wheels in `folder`, for this machine and this Python unless `label` says else.
+
+    `needs` and `probe` as in `entries_of`.
+    """
     wheels = tuple(wheels)
     lock = lock_of(label or here(), wheels, roots=roots, pip=pip, requires_python=requires_python)
     contents = {wheel.filename: wheel.content for wheel in (*wheels, pip or pip_wheel())}
-    for entry in entries_of(lock, wheel_folder=wheel_folder):
+    for entry in entries_of(lock, wheel_folder=wheel_folder, needs=needs, probe=probe):
         path = folder / entry.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(contents[entry.wheel.filename] if entry.wheel is not None else entry.content or b"")
@@ -192,6 +210,46 @@ def fake_python(path: Path, **changes: object) -> str:
     path.write_text("#!/bin/sh\ncat <<'END'\nWHEELHOUSE" + json.dumps(facts | changes) + "\nEND\n")
     path.chmod(0o755)
     return str(path)
+
+
+def seen(**changes: object) -> dict[str, Any]:
+    """What probe.py says of a Debian server with nothing of NVIDIA's, but for `changes`."""
+    told: dict[str, Any] = {
+        "probe": 1,
+        "label": "linux-x86_64-cpu-py310-glibc2.36",
+        "line": "linux-x86_64-cpu-py310-glibc2.36-ck00000",
+        "system": {"os": "linux", "distribution": "Debian GNU/Linux 12 (bookworm)", "machine": "x86_64"},
+        "libc": {"name": "glibc", "version": "2.36"},
+        "pythons": [],
+        "nvidia": {"driver": None, "cuda": None, "gpus": [], "devices": [], "libcuda": None, "problems": []},
+        "environment": {},
+        "libraries": {},
+        "programs": {},
+        "cuda": [],
+        "cudnn": [],
+        "shadows": [],
+        "space": [],
+        "selinux": None,
+        "problems": [],
+    }
+    return told | changes
+
+
+def nvidia(driver: str, cuda: str, *gpus: tuple[str, str]) -> dict[str, Any]:
+    """What probe.py says of a server with this driver, the newest CUDA that it runs, and GPUs (name, capability)."""
+    return {
+        "driver": driver,
+        "cuda": cuda,
+        "gpus": [{"name": name, "compute_capability": capability, "memory": None} for name, capability in gpus],
+        "devices": [f"/dev/nvidia{number}" for number in range(len(gpus))],
+        "libcuda": "/usr/lib64/libcuda.so.1",
+        "problems": [],
+    }
+
+
+def fake_probe(**changes: object) -> str:
+    """The text of a probe.py that says this whatever the machine."""
+    return f"import sys\nsys.stdout.write({json.dumps(seen(**changes))!r})\n"
 
 
 @cache

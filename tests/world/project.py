@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from wheelhouse.edge import session
-from wheelhouse.edge.http import HttpSettings
+from wheelhouse.edge import http
 from world.cli import Ran, wheelhouse
 from world.server import FileServer
 
+_SIZES = re.compile(r"(?m)^(locked \d+ packages? for `[^`]+` in `[^`]+`): .*$")
+_NOTES = re.compile(r"(?m)^\d+ things? to know before the visit: .*\n")
 CLOSED = "http://127.0.0.1:1"  # tcpmux: nobody listens there
 
 
@@ -21,8 +23,9 @@ CLOSED = "http://127.0.0.1:1"  # tcpmux: nobody listens there
 class Project:
     """A working folder. `default` and `pytorch` are what `lock` and `build` are pointed to.
 
-    In what commands say, the servers' addresses read INDEX and PYTORCH. Commands are impatient: no pause between two
-    attempts, and half a second until an answer stalls.
+    In what commands say, the servers' addresses read INDEX and PYTORCH; left out is what a lock will take (the zlib at
+    hand decides that) and that there are things to know. Commands are impatient: no pause between two attempts, and
+    half a second until an answer stalls.
     """
 
     folder: Path
@@ -31,13 +34,14 @@ class Project:
 
     def run(self, *args: str | Path, **variables: str) -> Ran:
         """Any command, as typed."""
-        impatient = functools.partial(HttpSettings, max_wait=0, read_timeout=0.5)
-        with mock.patch.object(session, "HttpSettings", impatient):
+        impatient = functools.partial(http.HttpSettings, max_wait=0, read_timeout=0.5)
+        with mock.patch.object(http, "HttpSettings", impatient):
             ran = wheelhouse(*args, cwd=self.folder, **variables)
         return replace(ran, out=self.shown(ran.out), err=self.shown(ran.err))
 
     def shown(self, text: str) -> str:
-        """Text with names in place of addresses."""
+        """Text with names in place of addresses, and without sizes of locks."""
+        text = _NOTES.sub("", _SIZES.sub(r"\1", text))
         text = text.replace(f"127.0.0.1:{self.default.port}", "INDEX")
         return text if self.pytorch is None else text.replace(f"127.0.0.1:{self.pytorch.port}", "PYTORCH")
 

@@ -83,6 +83,14 @@ def torch_requires(torch: str, accelerator: str, *, python: str, large: bool) ->
     return (*base, 'opt-einsum>=3.3; extra == "opt-einsum"')
 
 
+_NO_CUDA = """def is_available():
+    return False
+
+def init():
+    raise RuntimeError("Found no NVIDIA driver on your system.")
+"""
+
+
 def torch_wheel(
     torch: str, accelerator: str, tag: str, *, local: bool, pins: bool = True, large: bool = False
 ) -> WheelFile:
@@ -103,7 +111,8 @@ def torch_wheel(
         extras=("opt-einsum",),
         modules={
             "functorch/__init__.py": "",
-            "torch/__init__.py": f'from torch import version\n__version__ = "{torch}+{accelerator}"\n',
+            "torch/__init__.py": f'from torch import cuda, version\n__version__ = "{torch}+{accelerator}"\n',
+            "torch/cuda.py": _NO_CUDA,
             "torch/version.py": f'__version__ = "{torch}+{accelerator}"\ncuda = {cuda!r}\n',
         },
     )

@@ -7,7 +7,8 @@ Standard library only, Python 3.6 or newer. The file must even *parse* on Python
 sentence and not a SyntaxError: no f-strings, no annotations, no keyword-only arguments.
 
 Exit codes: 0 installed (with --check: it would be); 1 refused or failed, and nothing was changed; 2 wrong usage;
-3 installed, but `pip check` or an import failed; 128 + the signal's number when interrupted.
+3 installed, but `pip check`, an import or the smoke test failed; 4 with --check: it would be, but there are warnings;
+128 + the signal's number when interrupted.
 stderr tells what happens; the only line on stdout is the path of the virtual environment's Python.
 """
 
@@ -42,27 +43,40 @@ import shutil  # noqa: E402
 import signal  # noqa: E402
 import subprocess  # noqa: E402
 import tempfile  # noqa: E402
+import threading  # noqa: E402
 import traceback  # noqa: E402
+import unicodedata  # noqa: E402
 import zipfile  # noqa: E402
 from collections import namedtuple  # noqa: E402
 
-# One thing that speaks against installing: the rule's stable name, what was seen, why it matters, what to do about it.
-Finding = namedtuple("Finding", "rule what why hint")
+# One thing that was found: the rule's stable name, what was seen, why it matters, what to do about it (one way a line).
+# `severity`: an error speaks against installing, a warning says what may fail later, a note is only told by --check.
+Finding = namedtuple("Finding", "rule what why hint severity")
+Finding.__new__.__defaults__ = ("error",)
 # One file that the bundle must hold; `path` is relative to the bundle, `size` in bytes or None where nobody told it.
 Promise = namedtuple("Promise", "path sha256 size")
 Options = namedtuple("Options", "python venv check accept")
+# What the checks found: `facts` on the interpreter, `seen` by probe.py, `room` a sentence on the space; None: unknown.
+Checked = namedtuple("Checked", "target facts venv findings seen room")
+SEVERITIES = ("error", "warning", "note")
 
 # Rules that a person may overrule with --accept: at worst the installation fails and is taken back. What is said about
 # the bytes, the bundle or the virtual environment's folder is not among them.
 ACCEPTABLE = (
     "abi",
+    "compiler",
+    "desktop-library",
     "driver",
     "glibc",
+    "gpu",
     "implementation",
     "long-path",
     "machine",
     "macos-version",
+    "ngc",
     "noexec",
+    "nvjitlink",
+    "program",
     "python-version",
     "requires-python",
     "space",
@@ -75,6 +89,7 @@ VENV_BYTES = 16 * 1024 * 1024  # a virtual environment without pip, launchers an
 BLOCK = 4096  # a file takes whole blocks
 IMPORT_SECONDS = 120
 PROBE_SECONDS = 60
+CHUNK = 1 << 20  # of a file that is hashed; each thread keeps one
 ROOT = os.path.abspath(os.sep)
 # What file managers leave in every folder that they have shown; pip takes none of it for a wheel of ours.
 DROPPINGS = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini|\.nfs.*", re.IGNORECASE)
@@ -185,13 +200,50 @@ def say(text=""):
         pass
 
 
-def tell(kind, finding):
-    """A finding, for a person: `kind` is error or warning."""
-    say("%s[%s]: %s" % (kind, finding.rule, finding.what))
+def tell(finding):
+    """A finding, for a person."""
+    say_wrapped("%s[%s]: %s" % (finding.severity, finding.rule, finding.what))
     if finding.why:
-        say("  why: %s" % finding.why)
+        say_wrapped("  why: %s" % finding.why)
     for line in finding.hint.splitlines():
-        say("  hint: %s" % line)
+        say_wrapped("  hint: %s" % line)
+
+
+def say_wrapped(text):
+    """One line on stderr, broken between words where a terminal shows it; a file gets it whole."""
+    try:
+        columns = shutil.get_terminal_size().columns if sys.stderr.isatty() or os.environ.get("COLUMNS") else None
+    except (OSError, ValueError):
+        columns = None
+    for line in wrapped(text, columns):
+        say(line)
+
+
+def wrapped(text, columns):
+    """A text in lines of at most `columns` cells (None: one line), further lines indented. Wide characters take two."""
+    if columns is None or columns < 40:
+        return [text]
+    indent = len(text) - len(text.lstrip())
+    lines, line, width = [], text[:indent], indent
+    for word in text.split():
+        cells = sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in word)
+        if width + 1 + cells > columns - 1 and line.strip():
+            lines.append(line)
+            line, width = " " * (indent + 4), indent + 4
+        gap = " " if line.strip() else ""
+        line, width = line + gap + word, width + len(gap) + cells
+    return lines + [line]
+
+
+def listed(names):
+    """[`a`, `b`, `c`] as "`a`, `b` and `c`"."""
+    quoted = ["`%s`" % name for name in names]
+    return " and ".join(filter(None, [", ".join(quoted[:-1]), quoted[-1]]))
+
+
+def counted(count, noun):
+    """1 warning, 2 warnings."""
+    return "%d %s%s" % (count, noun, "" if count == 1 else "s")
 
 
 def amount(count):
@@ -205,6 +257,17 @@ def amount(count):
 def dotted(version):
     """(3, 10, 2) as `3.10.2`."""
     return ".".join(str(part) for part in version)
+
+
+def numbers(version):
+    """`515.65.01` as [515, 65, 1], for comparing."""
+    return [int(part) for part in re.findall(r"\d+", version or "")]
+
+
+def reaches(here, floor):
+    """Is a driver as new as `floor`? Only the parts that both tell are compared: a floor of `580` is all of R580."""
+    shared = min(len(numbers(here)), len(numbers(floor)))
+    return numbers(here)[:shared] >= numbers(floor)[:shared]
 
 
 # -- what the bundle says --------------------------------------------------------------------------
@@ -293,45 +356,91 @@ def judge_contents(target, sums, requirements):
     return findings
 
 
-def check_files(folder, promised):
-    """Hash every promised file; the findings on those that are missing, cut off or other bytes."""
+def check_file(folder, promise, buffer, told):
+    """Hash one promised file; a finding where it is missing, cut off or other bytes, else None.
+
+    `buffer` is the caller's, as large as a chunk; `told(count)` hears of every chunk's bytes.
+    """
     hint = "copy it again from where the bundle was made, and compare with `sha256sum -c SHA256SUMS`"
+    path = os.path.join(folder, *promise.path.split("/"))
+    try:
+        size = os.stat(path).st_size
+        if promise.size is not None and size != promise.size:
+            what = "`%s` has %d bytes, but %d were promised" % (promise.path, size, promise.size)
+            return Finding("digest", what, "it was cut off or changed on its way", hint)
+        sha256, view = hashlib.sha256(), memoryview(buffer)
+        with open(path, "rb", buffering=0) as file:
+            while True:
+                count = file.readinto(buffer)
+                if not count:
+                    break
+                sha256.update(view[:count])
+                told(count)
+    except (FileNotFoundError, NotADirectoryError):
+        return Finding("missing-file", "`%s` is missing" % promise.path, "", hint)
+    except OSError as error:
+        what = "`%s` cannot be read: %s" % (promise.path, error.strerror or error)
+        return Finding("missing-file", what, "", hint)
+    if sha256.hexdigest() == promise.sha256:
+        return None
+    found = (promise.path, sha256.hexdigest(), promise.sha256)
+    what = "`%s` is sha256:%s, but sha256:%s was promised" % found
+    return Finding("digest", what, "it was damaged or changed on its way", hint)
+
+
+def processors():
+    """How many processors we may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) or 1
+    return os.cpu_count() or 1
+
+
+def check_files(folder, promised):
+    """Hash every promised file, each once, on all processors; the findings by path, in the order of `promised`.
+
+    Threads are enough: reading and hashing let the others run. The largest files go first, so that none is left alone
+    at the end. The threads are daemons and the main one only waits, so that Ctrl-C ends us within a fifth of a second.
+    """
     total = sum(promise.size or 0 for promise in promised)
     show = sys.stderr.isatty() and total > 10**8
-    findings, done, shown = [], 0, 0
-    for promise in promised:
-        path = os.path.join(folder, *promise.path.split("/"))
+    waiting = sorted(range(len(promised)), key=lambda place: promised[place].size or 0)  # pop() takes the last
+    answers, failed, hashed = {}, [], []
+    stopped = threading.Event()
+
+    def told(count):
+        hashed.append(count)
+        if stopped.is_set():
+            raise Interrupted(0)
+
+    def work():
+        buffer = bytearray(CHUNK)
         try:
-            size = os.stat(path).st_size
-            if promise.size is not None and size != promise.size:
-                what = "`%s` has %d bytes, but %d were promised" % (promise.path, size, promise.size)
-                findings.append(Finding("digest", what, "it was cut off or changed on its way", hint))
-                continue
-            sha256 = hashlib.sha256()
-            with open(path, "rb") as file:
-                while True:
-                    chunk = file.read(1 << 20)
-                    if not chunk:
-                        break
-                    sha256.update(chunk)
-                    done += len(chunk)
-                    if show and done - shown > 5 * 10**7:
-                        shown = done
-                        sys.stderr.write("\rchecking digests: %s of %s " % (amount(done), amount(total)))
-                        sys.stderr.flush()
-        except (FileNotFoundError, NotADirectoryError):
-            findings.append(Finding("missing-file", "`%s` is missing" % promise.path, "", hint))
-        except OSError as error:
-            what = "`%s` cannot be read: %s" % (promise.path, error.strerror or error)
-            findings.append(Finding("missing-file", what, "", hint))
-        else:
-            if sha256.hexdigest() != promise.sha256:
-                found = (promise.path, sha256.hexdigest(), promise.sha256)
-                what = "`%s` is sha256:%s, but sha256:%s was promised" % found
-                findings.append(Finding("digest", what, "it was damaged or changed on its way", hint))
-    if show:
-        sys.stderr.write("\r%60s\r" % "")
-    return findings
+            while not failed and not stopped.is_set():
+                place = waiting.pop()  # atomic: one of us gets it
+                answers[place] = check_file(folder, promised[place], buffer, told)
+        except (IndexError, Interrupted):
+            pass  # nothing is left, or nobody waits for it
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(min(processors(), len(promised)))]
+    try:
+        for thread in threads:
+            thread.daemon = True
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(0.2)
+                if show:
+                    sys.stderr.write("\rchecking digests: %s of %s " % (amount(sum(hashed)), amount(total)))
+                    sys.stderr.flush()
+    finally:
+        stopped.set()
+        if show:
+            sys.stderr.write("\r%60s\r" % "")
+    if failed:
+        raise failed[0]
+    return {promise.path: answers[place] for place, promise in enumerate(promised) if answers[place] is not None}
 
 
 def check_foreign(folder, target):
@@ -646,6 +755,11 @@ def existing_parent(path):
     return path
 
 
+def is_noexec(path):
+    """Is the file system of a folder mounted so that nothing there can be run or loaded?"""
+    return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & getattr(os, "ST_NOEXEC", 0))
+
+
 def check_venv(venv, chosen):
     """Findings on the folder of the virtual environment; `chosen`: a person named it with --venv."""
     hint = "take another folder: --venv DIR" if chosen else "change to a folder of yours, or name one: --venv DIR"
@@ -669,7 +783,7 @@ def check_venv(venv, chosen):
         if parent != venv:
             what = "`%s` cannot be made: `%s` is not writable" % (venv, parent)
         findings.append(Finding("venv", what, "", hint))
-    if hasattr(os, "statvfs") and os.statvfs(parent).f_flag & getattr(os, "ST_NOEXEC", 0):
+    if is_noexec(parent):
         what = "the file system of `%s` is mounted noexec" % venv
         findings.append(Finding("noexec", what, "compiled modules there cannot be loaded", hint))
     return findings
@@ -729,6 +843,15 @@ def judge_tmp(folder, free):
     return [Finding("tmp-space", what, "pip keeps temporary files there", hint)]
 
 
+def judge_tmp_noexec(folder, noexec):
+    """Note on a folder for temporary files that is mounted noexec: installing does not mind. Pure."""
+    if not noexec:
+        return []
+    what = "the file system of `%s` is mounted noexec" % folder
+    why = "installing does not mind, but what compiles at run time (torch.compile, for one) cannot load it from there"
+    return [Finding("noexec", what, why, "set TMPDIR to a folder elsewhere for such programs", "note")]
+
+
 def judge_long_path(venv, longest, allowed):
     """Finding on Windows's limit of 259 characters a path, unless long paths are switched on. Pure."""
     needed = len(venv) + len("\\Lib\\site-packages\\") + longest
@@ -751,13 +874,14 @@ def long_paths_allowed():
 
 
 def check_space(venv, folder, target, site):
-    """Findings on free space, TMPDIR and path lengths."""
-    findings = []
+    """(findings on free space, TMPDIR and path lengths, one sentence on what is needed and free)."""
+    findings, room = [], []
     unpacked, longest = measure(folder, target, site)
     parent = existing_parent(venv)
     if os.path.isdir(parent):
-        needed = unpacked + (VENV_BYTES if unpacked else 0)
-        findings += judge_space(venv, needed, shutil.disk_usage(parent).free)
+        needed, free = unpacked + (VENV_BYTES if unpacked else 0), shutil.disk_usage(parent).free
+        findings += judge_space(venv, needed, free)
+        room.append("%s in `%s`, %s free" % (amount(needed), venv, amount(free)))
     try:
         tmp = tempfile.gettempdir()
     except OSError:
@@ -765,10 +889,79 @@ def check_space(venv, folder, target, site):
         hint = "name one: TMPDIR=DIR sh install.sh"
         findings.append(Finding("tmp-space", what, "pip keeps temporary files there", hint))
     else:
-        findings += judge_tmp(tmp, shutil.disk_usage(tmp).free)
+        free = shutil.disk_usage(tmp).free
+        findings += judge_tmp(tmp, free) + judge_tmp_noexec(tmp, is_noexec(tmp))
+        room.append("%s in `%s`, %s free" % (amount(TMP_BYTES), tmp, amount(free)))
     if os.name == "nt":
         findings += judge_long_path(venv, longest, long_paths_allowed())
-    return findings
+    return findings, "needs " + "; ".join(room) if room else None
+
+
+# -- what the server must have ---------------------------------------------------------------------
+#
+# `seen` is what probe.py printed (None where it could not be asked), `needs` what MANIFEST.json says of the target.
+
+
+def needs_of(target):
+    """What the bundle needs of the server; an empty dict in a bundle that does not say."""
+    needs = target.get("needs")
+    return needs if isinstance(needs, dict) else {}
+
+
+def worth_asking(target):
+    """Is there anything in the bundle for which the machine matters? Asking it takes a second or more."""
+    needs = needs_of(target)
+    return bool(target.get("driver") or any(needs.get(name) for name in ("cuda", "torch", "needs")))
+
+
+def read_server(folder, sums, damaged):
+    """(what the bundle's own probe.py says of this machine, findings); never fails. None where nothing was said.
+
+    It is only run where its digest was found right: `damaged` holds the paths for which it was not.
+    """
+    if "probe.py" not in sums or "probe.py" in damaged:
+        return None, []
+    why = "so drivers, GPUs, libraries and programs were not all compared with what the wheels need"
+    try:
+        command = [sys.executable, "-I", os.path.join(folder, "probe.py"), "--json"]
+        status, stdout, stderr = start(command, ROOT, PROBE_SECONDS, subprocess.PIPE)
+        seen = json.loads(stdout)
+        if not isinstance(seen, dict) or seen.get("probe") != 1:
+            raise ValueError("it printed something else than it should")
+        return whole_server(seen), []
+    except subprocess.TimeoutExpired:
+        ended = "it came to no end in %d seconds" % PROBE_SECONDS
+    except OSError as error:
+        ended = str(error)
+    except ValueError:
+        last = ([line for line in stderr.splitlines() if line.strip()] or ["it printed nothing that can be read"])[-1]
+        ended = "exit status %d: %s" % (status, last)
+    what = "`probe.py` could not look at this machine: %s" % ended
+    return None, [Finding("probe", what, why, "look at it by hand: sh probe.sh", "warning")]
+
+
+def whole_server(seen):
+    """What probe.py said, with an empty value wherever it has nothing of the kind that is read here."""
+    shapes = {"system": {}, "libc": {}, "nvidia": {}, "libraries": {}, "programs": {}, "shadows": []}
+    for name, empty in shapes.items():
+        if not isinstance(seen.get(name), type(empty)):
+            seen[name] = empty
+    for name in ("gpus", "devices"):
+        if not isinstance(seen["nvidia"].get(name), list):
+            seen["nvidia"][name] = []
+    return seen
+
+
+def spoken_server(seen):
+    """The machine in one line: `Debian GNU/Linux 12 (bookworm), x86_64, glibc 2.36, driver 535.104.05, 2 x A100`."""
+    system, libc, nvidia = seen["system"], seen["libc"], seen["nvidia"]
+    parts = [system.get("distribution") or system.get("os") or "unknown", system.get("machine")]
+    parts.append("in a container" if system.get("container") else None)
+    parts.append("%s %s" % (libc["name"], libc.get("version")) if libc.get("name") else None)
+    parts.append("driver %s" % nvidia["driver"] if nvidia.get("driver") else None)
+    names = [str(gpu.get("name")) for gpu in nvidia["gpus"]]
+    parts += ["%d x %s" % (names.count(name), name) for name in sorted(set(names))] or ["no NVIDIA GPU"]
+    return ", ".join(part for part in parts if part)
 
 
 def read_driver():
@@ -791,19 +984,243 @@ def read_driver():
     return found.group(0) if status == 0 and found else None
 
 
-def judge_driver(needed, here):
-    """(findings, warnings) on the NVIDIA driver: what the target names, what `read_driver` found. Pure."""
-    if needed is None:
-        return [], []
+def label_here(target, seen):
+    """The target label that the probe proposes for this machine, with the Python that the wheels are for. Pure.
+
+    None where it proposes none for CUDA.
+    """
+    label = seen.get("label") or ""
+    if not re.search(r"-cu\d+-", label):
+        return None
+    python = "py" + target["python"].replace(".", "") + ("t" if target.get("free-threaded") else "")
+    return re.sub(r"-py\d+t?(?=-|$)", "-" + python, label)
+
+
+def judge_driver(target, here, runs=None, gpus=(), label=None):
+    """Findings on the NVIDIA driver `here` (None: not seen). Pure.
+
+    `runs` is the newest CUDA that libcuda says it can run, `gpus` the names of the GPUs, `label` a target that fits
+    this machine. Below the floor of the wheels' CUDA nothing starts on the GPU. Above it, a driver that is older than
+    the one that the target names still starts, by CUDA's minor version compatibility. Where NVIDIA's forward
+    compatibility package is in use (on data-center GPUs only), `runs` is newer than the driver.
+    """
+    needs, named = needs_of(target), target.get("driver")
+    floor, cuda = needs.get("driver"), needs.get("cuda")
     if here is None:
-        what = "this machine's NVIDIA driver cannot be seen, but the wheels were chosen for %s" % needed
+        if named is None:
+            return []
+        what = "this machine's NVIDIA driver cannot be seen, but the wheels were chosen for %s" % named
         why = "an older driver cannot run them on the GPU"
-        return [], [Finding("driver", what, why, "ask nvidia-smi on the machine")]
-    if [int(part) for part in here.split(".")] < [int(part) for part in needed.split(".")]:
-        what = "the NVIDIA driver is %s, but the wheels were chosen for %s or newer" % (here, needed)
-        hint = "update the driver, or lock again for this one: --target ...-driver%s" % here
-        return [Finding("driver", what, "an older driver cannot run them on the GPU", hint)], []
-    return [], []
+        return [Finding("driver", what, why, "ask nvidia-smi on the machine", "warning")]
+    again = "or lock again for this one: --target %s" % (label or "...-driver%s" % here)
+    if floor and not reaches(here, floor):
+        if runs and cuda and numbers(runs)[0] >= numbers(cuda)[0]:
+            what = "the NVIDIA driver is %s, but libcuda runs CUDA %s" % (here, runs)
+            return [Finding("driver", what, "NVIDIA's forward compatibility package is in use", "", "note")]
+        what = "the NVIDIA driver is %s, but CUDA %s needs %s or newer" % (here, cuda or "of the wheels", floor)
+        hint = "update the driver to %s or newer, %s" % (floor, again)
+        compat = needs.get("compat-driver")
+        if compat and cuda and reaches(here, compat) and not re.search("GeForce|TITAN|Quadro", " ".join(gpus)):
+            package = "cuda-compat-" + "-".join(cuda.split(".")[:2])
+            hint += "\non a data-center GPU `%s` of NVIDIA may do: unpacked, its folder in LD_LIBRARY_PATH" % package
+        return [Finding("driver", what, "CUDA does not start on it: `torch.cuda.is_available()` is False", hint)]
+    if named and not reaches(here, named):
+        what = "the NVIDIA driver is %s, but the wheels were chosen for %s or newer" % (here, named)
+        if not floor:
+            why = "an older driver cannot run them on the GPU"
+            return [Finding("driver", what, why, "update the driver, " + again)]
+        why = "CUDA %s starts on it (%s is enough), but what is newer than the driver does not run" % (cuda, floor)
+        return [Finding("driver", what, why, "update the driver, " + again, "warning")]
+    return []
+
+
+def kernels(capability, capabilities, ptx):
+    """How a GPU of this compute capability runs a build: `compiled`, `ptx` (compiled on first use), or None. Pure.
+
+    A cubin runs on GPUs of the same major and the same or a newer minor; PTX is compiled for any that is as new.
+    """
+    here = numbers(capability)
+    for each in capabilities:
+        built = numbers(each)
+        if built[:1] == here[:1] and built[1:] <= here[1:]:
+            return "compiled"
+    return "ptx" if ptx and numbers(ptx) <= here else None
+
+
+def judge_gpus(target, gpus, runs, label=None):
+    """Findings on the GPUs: has the build kernels for them? `runs` and `label` as in `judge_driver`. Pure."""
+    needs = needs_of(target)
+    capabilities, ptx, cuda = needs.get("capabilities"), needs.get("ptx"), needs.get("cuda")
+    known = [(gpu["compute_capability"], gpu.get("name") or "GPU") for gpu in gpus if gpu.get("compute_capability")]
+    if not capabilities or not cuda:
+        return []
+    build = "torch " + needs["torch"] if needs.get("torch") else "CUDA %s of the wheels" % cuda
+    findings = []
+    how = {capability: kernels(capability, capabilities, ptx) for capability, _ in known}
+    for capability, name in sorted(set(known)):
+        count = known.count((capability, name))
+        gpu = "`%s` (compute capability %s)" % (name, capability)
+        if count > 1:
+            gpu = "%d GPUs %s" % (count, gpu)
+        again = "lock again for this GPU: --target %s" % (label or "...-sm%s" % capability.replace(".", ""))
+        if how[capability] is None or (how[capability] == "ptx" and runs and numbers(runs) < numbers(cuda)):
+            what = "`%s` has no kernels for %s" % (build, gpu)
+            why = "`no kernel image is available for execution on the device`, although CUDA starts"
+            if how[capability] == "ptx":
+                why = "it would have to be compiled from PTX, which needs a driver for CUDA %s; this one is for %s" % (
+                    cuda, runs,
+                )  # fmt: skip
+            severity = "error"
+            if any(other == "compiled" for other in how.values()):
+                severity, again = "warning", "choose the others: CUDA_VISIBLE_DEVICES\n" + again
+            findings.append(Finding("gpu", what, why, again, severity))
+        elif how[capability] == "ptx":
+            what = "`%s` has no compiled kernels for %s, only PTX" % (build, gpu)
+            why = "the first start takes minutes, and the driver must be one for CUDA %s or newer" % cuda
+            findings.append(Finding("gpu", what, why, again, "warning"))
+    return findings
+
+
+def judge_presence(target, seen):
+    """Finding where the wheels are for CUDA and no NVIDIA device is there. Pure."""
+    needs, nvidia = needs_of(target), seen["nvidia"]
+    if not needs.get("cuda") or nvidia["gpus"] or nvidia["devices"] or target.get("os") == "macos":
+        return []
+    what = "no NVIDIA GPU is seen on this machine, but the wheels are for CUDA %s" % needs["cuda"]
+    why = "they install and run on the CPU alone: `torch.cuda.is_available()` is False"
+    hint = "install where the GPU is, or have the driver loaded: nvidia-smi"
+    if seen["system"].get("container"):
+        hint = "start the container with its GPUs: docker run --gpus all ..."
+    return [Finding("gpu", what, why, hint, "warning")]
+
+
+def judge_needs(target, libraries, programs):
+    """Findings on libraries and programs that the wheels need and do not bring. Pure.
+
+    Both as the probe gives them: name to path, None where it is missing; a name that it does not know is not judged.
+    """
+    findings = []
+    for need in needs_of(target).get("needs") or []:
+        known = libraries if need["kind"] == "library" else programs
+        if any(known.get(name) for name in need["names"]) or not all(name in known for name in need["names"]):
+            continue
+        missing = "`%s` is missing" % need["names"][0]
+        if len(need["names"]) > 1:
+            missing = "none of %s is here" % listed(need["names"])
+        what = "%s, and `%s` needs it" % (missing, need["needed-by"])
+        findings.append(Finding(need["rule"], what, need.get("why") or "", need.get("way-out") or "", need["severity"]))
+    return findings
+
+
+def shipped_libraries(folder, target):
+    """The file names of shared libraries with a version (`libcublas.so.12`) in the wheels of the bundle."""
+    names = set()
+    for wheel in target["wheels"]:
+        try:
+            with zipfile.ZipFile(os.path.join(folder, *wheel["path"].split("/"))) as archive:
+                members = archive.namelist()
+        except (OSError, ValueError, zipfile.BadZipFile):
+            continue  # it has its own finding
+        names.update(name.rpartition("/")[2] for name in members if re.search(r"\.so\.\d", name))
+    return names
+
+
+def lacks_symbols(path, cuda):
+    """Is a libnvJitLink surely older than the wheels' CUDA (`12.1`)? It exports `__nvJitLinkAddData_12_1` from 12.1 on.
+
+    The name is looked for in the file's bytes; where the file cannot be read, the answer is False.
+    """
+    wanted = b"__nvJitLinkAddData_" + "_".join(cuda.split(".")[:2]).encode("ascii") + b"\0"
+    older = b"__nvJitLinkAddData_"
+    before, any_version = b"", False
+    try:
+        with open(path, "rb") as file:
+            while True:
+                chunk = file.read(CHUNK)
+                if not chunk:
+                    return any_version
+                joined = before + chunk
+                if wanted in joined:
+                    return False
+                any_version = any_version or older in joined
+                before = joined[-len(wanted) :]
+    except OSError:
+        return False
+
+
+def judge_shadows(target, shadows, shipped, older):
+    """Findings on CUDA libraries that LD_LIBRARY_PATH puts before the wheels' own. Pure.
+
+    The libraries of the `nvidia-*` wheels look for each other by RUNPATH, which comes after LD_LIBRARY_PATH; what the
+    machine's ld.so.cache has comes after both. `shipped`: the libraries in the wheels; `older`: paths of a libnvJitLink
+    that is too old for them.
+    """
+    needs = needs_of(target)
+    if not needs.get("cuda"):
+        return []
+    hint = "unset LD_LIBRARY_PATH"
+    ours = [each for each in shadows if each.get("by") == "LD_LIBRARY_PATH" and each.get("library") in shipped]
+    findings = []
+    for path in sorted({each["path"] for each in ours if each["path"] in older}):
+        what = "LD_LIBRARY_PATH puts `%s` before the wheels' own, and it is older than CUDA %s" % (path, needs["cuda"])
+        why = "`import torch` fails: undefined symbol __nvJitLinkAddData_%s" % needs["cuda"].replace(".", "_")
+        findings.append(Finding("nvjitlink", what, why, hint))
+    rest = [each for each in ours if each["path"] not in older]
+    folders = sorted({os.path.dirname(each["path"]) for each in rest})
+    if rest:
+        names = sorted({each["library"] for each in rest})
+        count = len(names) - 3
+        some = listed(names) if count <= 1 else "%s and %d more" % (", ".join("`%s`" % n for n in names[:3]), count)
+        what = "LD_LIBRARY_PATH puts %s of %s before the wheels' own" % (some, listed(folders))
+        why = "two versions of CUDA's libraries in one process fail in odd ways (undefined symbol, version mismatch)"
+        findings.append(Finding("library-path", what, why, hint, "warning"))
+    return findings
+
+
+def judge_surroundings(target, seen, variables):
+    """Findings on what surrounds the virtual environment: containers, SELinux, variables of Python. Pure."""
+    findings = []
+    release = seen["system"].get("ngc") if seen else None
+    if release and needs_of(target).get("torch"):
+        what = "this is an NGC container (%s), which has a torch of its own" % release
+        why = "what NVIDIA built for its own torch does not fit torch %s of the bundle" % needs_of(target)["torch"]
+        hint = "use the container's own torch, or a plain CUDA or Python image for this bundle"
+        findings.append(Finding("ngc", what, why, hint, "warning"))
+    if seen and seen.get("selinux") == "enforcing":
+        why = "it may keep services from loading libraries out of home folders and /tmp"
+        hint = "if a library is refused: restorecon -R on the virtual environment, or install below /opt"
+        findings.append(Finding("selinux", "SELinux is enforcing here", why, hint, "note"))
+    if variables.get("PYTHONPATH"):
+        what = "PYTHONPATH is set: `%s`" % variables["PYTHONPATH"]
+        why = "installing does not mind, but what lies there is imported before what is installed"
+        findings.append(Finding("environment", what, why, "unset PYTHONPATH", "note"))
+    if variables.get("PYTHONHOME"):
+        what = "PYTHONHOME is set: `%s`" % variables["PYTHONHOME"]
+        why = "installing does not mind, but the virtual environment's Python does not start with it"
+        findings.append(Finding("environment", what, why, "unset PYTHONHOME", "note"))
+    return findings
+
+
+def check_server(target, folder, seen):
+    """Findings on this machine against what the bundle needs; `seen` as `read_server` gives it."""
+    findings = []
+    if seen is None:
+        named = target.get("driver") or needs_of(target).get("driver")
+        findings += judge_driver(target, read_driver() if named else None)
+    else:
+        nvidia, shadows = seen["nvidia"], [each for each in seen["shadows"] if isinstance(each, dict)]
+        names = [str(gpu.get("name")) for gpu in nvidia["gpus"]]
+        label = label_here(target, seen)
+        driver = judge_driver(target, nvidia.get("driver"), nvidia.get("cuda"), names, label)
+        findings += driver + judge_gpus(target, nvidia["gpus"], nvidia.get("cuda"), label)
+        findings += [] if driver else judge_presence(target, seen)
+        findings += judge_needs(target, seen["libraries"], seen["programs"])
+        cuda = needs_of(target).get("cuda")
+        if cuda and shadows:
+            links = [each["path"] for each in shadows if str(each.get("library")).startswith("libnvJitLink.")]
+            older = {path for path in links if lacks_symbols(path, cuda)}
+            findings += judge_shadows(target, shadows, shipped_libraries(folder, target), older)
+    return findings + judge_surroundings(target, seen, os.environ)
 
 
 # -- install ---------------------------------------------------------------------------------------
@@ -929,7 +1346,7 @@ def remove(path, keep):
     return not (os.listdir(path) if keep else os.path.lexists(path))
 
 
-def install(facts, folder, target, venv):
+def install(facts, folder, target, venv, seen):
     """Make or use the virtual environment, install, try it; the exit code. What we made is removed unless whole."""
     new, keep, whole = not is_venv(venv), os.path.isdir(venv), False
     made = venv  # the topmost folder that was not there before
@@ -961,15 +1378,198 @@ def install(facts, folder, target, venv):
                 say("  hint: remove what is left of `%s`" % made)
     failures = ["pip check: " + line for line in check_pip(venv_python(venv), folder, target, venv)]
     failures += check_imports(inside, target, venv)
+    found = []
+    if needs_of(target).get("torch") and not any(failure.startswith("import torch: ") for failure in failures):
+        found = smoke_test(target, venv, seen)
     sys.stdout.buffer.write(os.fsencode(venv_python(venv)) + b"\n")
     sys.stdout.buffer.flush()
-    if not failures:
+    for finding in found:
+        tell(finding)
+    if not failures and not any(finding.severity == "error" for finding in found):
         say("installed %s into `%s`" % (", ".join(target["projects"]), venv))
         return 0
     for failure in failures:
         say("error[installed]: %s" % failure)
     say("  hint: everything is installed in `%s` and stays there, but does not work as it should" % venv)
     return 3
+
+
+# -- smoke test ------------------------------------------------------------------------------------
+
+# Runs in the virtual environment, one line for each thing found out: what it told before it died is kept.
+SMOKE = r"""
+import json, os, sys, warnings
+
+def tell(**facts):
+    sys.stdout.write("WHEELHOUSE" + json.dumps(facts) + "\n")
+    sys.stdout.flush()
+
+warnings.simplefilter("ignore")
+tell(step="importing torch")
+import torch
+tell(step="starting CUDA", version=str(torch.__version__), cuda=torch.version.cuda,
+     hip=getattr(torch.version, "hip", None), visible=os.environ.get("CUDA_VISIBLE_DEVICES"))
+available = bool(torch.cuda.is_available())
+reason = ""
+if not available:
+    try:
+        torch.cuda.init()
+    except BaseException as error:
+        reason = " ".join(str(error).split())
+tell(step="listing the GPUs", available=available, reason=reason)
+if available:
+    built = [str(name) for name in torch.cuda.get_arch_list()]
+    count = torch.cuda.device_count()
+    tell(step="multiplying on the CPU", built=built, count=count)
+    torch.manual_seed(0)
+    left, right = torch.rand(256, 256), torch.rand(256, 256)
+    expected = left @ right
+    for number in range(count):
+        tell(step="multiplying on GPU %d" % number)
+        wrong = ""
+        try:
+            device = "cuda:%d" % number
+            found = (left.to(device) @ right.to(device)).cpu()
+            if not torch.allclose(found, expected, rtol=0.01, atol=0.01):
+                wrong = "its answer is not the CPU's"
+        except Exception as error:
+            wrong = (str(error).splitlines() or [type(error).__name__])[0]
+        name, capability = torch.cuda.get_device_name(number), torch.cuda.get_device_capability(number)
+        tell(gpu=dict(number=number, name=name, capability="%d.%d" % tuple(capability), wrong=wrong))
+tell(step="")
+"""
+
+
+def ask_torch(venv, seconds):
+    """What the installed torch says of itself: (facts, how the child ended in words or None where it ended well)."""
+    try:
+        status, stdout, stderr = start([venv_python(venv), "-I", "-c", SMOKE], venv, seconds, subprocess.PIPE)
+    except subprocess.TimeoutExpired:
+        return {}, "no end after %g seconds" % seconds
+    facts = {"gpus": []}
+    for line in stdout.splitlines():
+        if line.startswith("WHEELHOUSE{"):
+            told = json.loads(line[len("WHEELHOUSE") :])
+            facts["gpus"] += [told.pop("gpu")] if "gpu" in told else []
+            facts.update(told)
+    if status == 0:
+        return facts, None
+    last = ([line for line in (stderr or stdout).splitlines() if line.strip()] or [""])[-1]
+    ended = "ended by signal %d" % -status if status < 0 else last or "exit status %d" % status
+    return facts, ended + (", while %s" % facts["step"] if facts.get("step") else "")
+
+
+def why_no_cuda(facts, target, seen):
+    """(why CUDA does not start, what to do about it), from torch's own words and what is seen of the machine. Pure."""
+    needs, nvidia = needs_of(target), seen["nvidia"]
+    driver, devices, reason = nvidia.get("driver"), nvidia["devices"], facts.get("reason") or ""
+    floor = needs.get("driver")
+    container = seen["system"].get("container")
+    gpus_hint = "start the container with its GPUs: docker run --gpus all ..."
+    if facts.get("hip") is None and facts.get("cuda") is None:
+        return "this torch is a CPU build", "lock for the server's CUDA: --target ...-cu121-..."
+    if "too old" in reason:
+        found = re.search(r"found version (\d+)", reason)
+        runs = int(found.group(1)) if found else 0
+        limit = ", it runs CUDA up to %d.%d" % (runs // 1000, runs % 1000 // 10) if runs else ""
+        hint = "update the driver%s" % (" to %s or newer" % floor if floor else "")
+        return "the NVIDIA driver%s is too old%s" % (" " + driver if driver else "", limit), (
+            hint + (", or lock again for this one: --target ...-driver%s" % driver if driver else "")
+        )
+    if not devices and not nvidia["gpus"] and driver:
+        if container:
+            return "the NVIDIA driver %s is loaded, but this container was given no GPU" % driver, gpus_hint
+        what = "the NVIDIA driver %s is loaded, but there is no device node `/dev/nvidia0`" % driver
+        return what, "make them: nvidia-modprobe -u -c=0, or run nvidia-smi once as root"
+    if "no NVIDIA driver" in reason and not devices:
+        if container:
+            return "this container sees no NVIDIA driver", gpus_hint
+        return "no NVIDIA driver is loaded on this machine", "have the driver installed%s, then: nvidia-smi" % (
+            " (%s or newer)" % floor if floor else ""
+        )
+    if "no NVIDIA driver" in reason:
+        what = "there are NVIDIA devices, but `libcuda.so.1` of the driver is not found"
+        return what, "have the driver's libraries installed (container: --gpus all, NVIDIA_DRIVER_CAPABILITIES=all)"
+    if facts.get("visible") is not None and "No CUDA GPUs" in reason:
+        value = "`%s`" % facts["visible"] if facts["visible"] else "empty"
+        return "CUDA_VISIBLE_DEVICES is %s, which hides the GPUs" % value, "unset CUDA_VISIBLE_DEVICES"
+    known = (
+        ("803|driver / cuda driver combination|unsupported display driver",
+         "the driver's kernel module and its libraries are of two versions",
+         "reboot, or reload the nvidia modules (after an update of the driver both must be of one version)"),
+        ("804|forward compatibility was attempted",
+         "NVIDIA's forward compatibility package is in use, but this GPU is none that it serves",
+         "take its folder out of LD_LIBRARY_PATH, and have the driver updated"),
+        ("802|not yet initialized",
+         "the NVSwitch fabric of this machine is not started",
+         "systemctl start nvidia-fabricmanager (of the driver's own version)"),
+        ("No CUDA GPUs|initialization failed|might not have a CUDA gpu", "CUDA finds no GPU", "ask nvidia-smi"),
+    )  # fmt: skip
+    for pattern, what, hint in known:
+        if re.search(r"(?<!\d)(%s)(?!\d)" % pattern, reason):
+            return what, hint
+    return "torch gives the reason below" if reason else "torch gives no reason", "ask nvidia-smi"
+
+
+def judge_smoke(facts, ended, target, seen):
+    """(lines that tell what works, findings on what does not) of what `ask_torch` gave. Pure."""
+    needs, cuda = needs_of(target), facts.get("cuda")
+    lines, findings = [], []
+    stays = "everything is installed and stays there"
+    if "version" in facts:
+        build = "built for CUDA %s" % cuda if cuda else "built for ROCm %s" % facts["hip"] if facts.get("hip") else (
+            "built without CUDA"
+        )  # fmt: skip
+        lines.append("torch %s, %s" % (facts["version"], build))
+        if cuda != needs.get("cuda"):
+            wanted = "for CUDA %s" % needs["cuda"] if needs.get("cuda") else "without CUDA"
+            what = "the installed torch %s is %s, but the target needs one built %s" % (facts["version"], build, wanted)
+            findings.append(Finding("torch", what, stays, "lock again, and look at where torch comes from"))
+    if ended is not None:
+        findings.append(Finding("torch", "trying torch: %s" % ended, stays, ""))
+    if facts.get("available"):
+        built = [name for name in facts.get("built") or [] if name.startswith(("sm_", "compute_"))]
+        split = {kind: [_capability(n) for n in built if n.startswith(kind)] for kind in ("sm_", "compute_")}
+        ptx = max(split["compute_"], key=numbers) if split["compute_"] else None
+        for gpu in facts["gpus"]:
+            name = "GPU %d, `%s` (compute capability %s)" % (gpu["number"], gpu["name"], gpu["capability"])
+            fits = not built or kernels(gpu["capability"], split["sm_"], ptx)
+            if gpu["wrong"] or not fits:
+                what = "%s: a matmul fails: %s" % (name, gpu["wrong"]) if gpu["wrong"] else (
+                    "%s: torch has no kernels for it" % name
+                )  # fmt: skip
+                why = "" if fits else "torch has kernels for %s" % ", ".join(built)
+                hint = "" if fits else "lock again for this GPU: --target ...-sm%s" % gpu["capability"].replace(".", "")
+                findings.append(Finding("gpu", what, why, hint or "ask nvidia-smi", "error"))
+            else:
+                lines.append("%s: a matmul gives the CPU's answer" % name)
+    elif "available" in facts and needs.get("cuda") and cuda == needs["cuda"]:
+        why, hint = why_no_cuda(facts, target, seen)
+        expected = target.get("driver") or target.get("gpu") or seen["nvidia"]["devices"] or seen["nvidia"]["gpus"]
+        said = "torch says: %s" % facts["reason"] if facts.get("reason") else ""
+        what = "`torch.cuda.is_available()` is False: %s" % why
+        findings.append(Finding("cuda", what, said, hint, "error" if expected else "warning"))
+    return lines, findings
+
+
+def _capability(name):
+    """sm_86 as 8.6, compute_120 as 12.0."""
+    digits = re.search(r"\d+", name).group(0)
+    return "%s.%s" % (digits[:-1], digits[-1])
+
+
+def smoke_test(target, venv, seen):
+    """Try the installed torch, in a process of its own; the findings. What works is told at once."""
+    seconds = float(os.environ.get("WHEELHOUSE_IMPORT_TIMEOUT") or IMPORT_SECONDS)
+    say("trying torch")
+    if seen is None:
+        devices = sorted(glob.glob("/dev/nvidia[0-9]*"))
+        seen = whole_server({"nvidia": {"driver": read_driver(), "devices": devices}})
+    facts, ended = ask_torch(venv, seconds)
+    lines, findings = judge_smoke(facts, ended, target, seen)
+    for line in lines:
+        say(line)
+    return findings
 
 
 # -- the program -----------------------------------------------------------------------------------
@@ -981,8 +1581,9 @@ def parse(argv):
         prog="install.sh",
         description="Check this bundle and this machine, then install the wheels into a virtual environment. "
         "No network is used.",
-        epilog="exit codes: 0 installed; 1 refused, nothing changed; 2 wrong usage; 3 installed, but an import or "
-        "`pip check` failed. Rules that can be accepted: " + ", ".join(ACCEPTABLE),
+        epilog="exit codes: 0 installed; 1 refused, nothing changed; 2 wrong usage; 3 installed, but an import, "
+        "`pip check` or the smoke test failed; 4 with --check: nothing stands in the way, but there are warnings. "
+        "Rules that can be accepted: " + ", ".join(ACCEPTABLE),
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -1003,8 +1604,8 @@ def parse(argv):
 
 
 def check(options, folder):
-    """Every check: (target or None, facts or None, venv, findings, warnings). Nothing is changed."""
-    findings, warnings, target, sums, facts, venv = [], [], None, None, None, None
+    """Every check, as a Checked; its findings are of all severities. Nothing is changed."""
+    findings, target, sums, facts, venv, seen, room = [], None, None, None, None, None, None
     try:
         sums = read_sums(folder)
     except Unreadable as error:
@@ -1013,6 +1614,7 @@ def check(options, folder):
         target = read_manifest(folder)
     except Unreadable as error:
         findings.append(error.finding)
+    damaged = {} if sums is None else check_files(folder, promises(target, sums))
     if target is not None:
         try:
             venv = os.path.abspath(os.path.expanduser(options.venv or "venv"))
@@ -1022,9 +1624,13 @@ def check(options, folder):
         else:
             facts, judged = choose_python(options, target, venv)
             findings += judged + check_venv(venv, options.venv is not None)
-            findings += check_space(venv, folder, target, facts["site"] if facts and is_venv(venv) else [])
-        failed, warnings = judge_driver(target.get("driver"), read_driver() if target.get("driver") else None)
-        findings += failed
+            site = facts["site"] if facts and is_venv(venv) else []
+            judged, room = check_space(venv, folder, target, site)
+            findings += judged
+        if options.check or worth_asking(target):
+            seen, judged = read_server(folder, sums or {}, damaged)
+            findings += judged
+        findings += check_server(target, folder, seen)
         if sums is not None:
             try:
                 with open(os.path.join(folder, *target["requirements"].split("/")), encoding="utf-8") as file:
@@ -1033,32 +1639,65 @@ def check(options, folder):
                 requirements = None  # told as missing or changed, by its digest
             findings += judge_contents(target, sums, requirements)
         findings += check_foreign(folder, target)
-    if sums is not None:
-        findings += check_files(folder, promises(target, sums))
-    return target, facts, venv, findings, warnings
+    return Checked(target, facts, venv, findings + list(damaged.values()), seen, room)
+
+
+def weighed(findings, accepted):
+    """The findings by severity, worst first; an error whose rule was accepted is a warning. Pure."""
+    grouped = {severity: [] for severity in SEVERITIES}
+    for finding in findings:
+        if finding.severity == "error" and finding.rule in accepted:
+            finding = finding._replace(severity="warning")
+        grouped[finding.severity].append(finding)
+    return grouped
+
+
+def tell_checked(checked, grouped):
+    """What --check says where nothing stands in the way; the exit code."""
+    counts = [counted(len(grouped[kind]), kind) for kind in ("warning", "note") if grouped[kind]]
+    verdict = "all checks passed" + (", with %s" % counts[-1] if grouped["note"] else "")
+    if grouped["warning"]:
+        verdict = "nothing stands in the way, but there %s %s" % (
+            "is" if len(grouped["warning"]) == 1 else "are", " and ".join(counts),
+        )  # fmt: skip
+    place = (", ".join(checked.target["projects"]), checked.target["label"], checked.venv)
+    say_wrapped(verdict + ": %s (%s) can be installed into `%s`" % place)
+    if checked.room:
+        say_wrapped(checked.room)
+    return 4 if grouped["warning"] else 0
 
 
 def run(argv):
     """Check, report everything at once, install; the exit code."""
     options = parse(argv)
-    target, facts, venv, findings, warnings = check(options, HERE)
-    failures = [finding for finding in findings if finding.rule not in options.accept]
-    for finding in warnings + [finding for finding in findings if finding.rule in options.accept]:
-        tell("warning", finding)
-    for finding in failures:
-        tell("error", finding)
+    checked = check(options, HERE)
+    accepted = set(options.accept)
+    if checked.target is not None:
+        accepted.update(set(needs_of(checked.target).get("accepted") or []) & set(ACCEPTABLE))
+    grouped = weighed(checked.findings, accepted)
+    failures = grouped["error"]
+    if options.check and checked.seen:
+        say_wrapped("this machine: %s" % spoken_server(checked.seen))
+        if any(grouped.values()):
+            say()
+    for severity in SEVERITIES:
+        for finding in grouped[severity] if severity != "note" or options.check else []:
+            tell(finding)
+            if options.check:
+                say()
     if failures:
-        say()
+        if options.check and checked.room:
+            say_wrapped(checked.room)
+        if not options.check:
+            say()
         say("refused: %d of the checks failed, nothing was changed" % len(failures))
         offered = sorted({finding.rule for finding in failures if finding.rule in ACCEPTABLE})
         if len(offered) == len({finding.rule for finding in failures}):
             say("  hint: to go on all the same: " + " ".join("--accept " + rule for rule in offered))
         return 1
     if options.check:
-        projects = ", ".join(target["projects"])
-        say("all checks passed: %s (%s) can be installed into `%s`" % (projects, target["label"], venv))
-        return 0
-    return install(facts, HERE, target, venv)
+        return tell_checked(checked, grouped)
+    return install(checked.facts, HERE, checked.target, checked.venv, checked.seen)
 
 
 def handled_signals():

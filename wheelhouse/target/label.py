@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from wheelhouse.target.checkdigits import digits, slips, split
 from wheelhouse.target.tags import OLDEST_GLIBC
 from wheelhouse.target.words import (
     DEFAULT_LIBC,
@@ -62,10 +63,49 @@ class Parts:
 
 
 def read(label: str) -> Parts:
-    """What the label says.
+    """What the label says. A check group at its end (`-ck40713`) must fit; it is no part of the canonical form.
 
-    Raises `TargetError`: a word that is not known, a part that is missing or told twice, parts that exclude each other.
+    Raises `TargetError`: a word that is not known, a part that is missing or told twice, parts that exclude each other,
+    check digits that do not fit.
     """
+    typed, found = split(label)
+    if found is None:
+        return _read(typed)
+    try:
+        parts = _read(typed)
+    except TargetError as error:  # with the digits at hand there may be a better guess than the nearest word
+        if digits(typed) != found and (meant := _meant(typed, found)):
+            raise TargetError(str(error), hint=f"did you mean `{meant}`?") from None
+        raise
+    if found in (digits(typed), digits(str(parts))):  # also in another order, or with another spelling of a word
+        return parts
+    hint = "type it again from the probe's page; without `-ckNNNNN` nothing is checked"
+    if meant := _meant(typed, found):
+        hint = f"did you mean `{meant}`?\n{hint}"
+    raise TargetError(
+        f"the check digits of `{_short(typed)}` do not fit: one of its characters was mistyped", hint=hint
+    )
+
+
+def _meant(typed: str, found: str) -> str | None:
+    """The one label that is a single slip away and has these digits, or this one with its own; None for several."""
+    likely = {str(parts) for text in slips(typed, found) if (parts := _readable(text)) is not None}
+    own = digits(typed)
+    unlike = [at for at in range(len(own)) if own[at] != found[at]]
+    swapped = len(unlike) == 2 and unlike[1] == unlike[0] + 1 and sorted(own) == sorted(found)
+    if (len(unlike) == 1 or swapped) and _readable(typed) is not None:
+        likely.add(f"{typed}-ck{own}")  # the slip is in the digits
+    return likely.pop() if len(likely) == 1 else None
+
+
+def _readable(text: str) -> Parts | None:
+    try:
+        return _read(text)
+    except TargetError:
+        return None
+
+
+def _read(label: str) -> Parts:
     words = _words(label)
     found: dict[str, tuple[str, Value]] = {}
     for word in words:
