@@ -1,0 +1,128 @@
+"""What of a machine decides whether a CUDA build runs on it: told by a target's label, or seen by a probe."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from wheelhouse.compat.cuda import Driver, capability, driver_cuda, spoken
+from wheelhouse.compat.model import Subject
+from wheelhouse.compat.server import Gpu, Server
+from wheelhouse.target import Target, TargetError
+
+_ACCELERATOR = re.compile(r"cu[0-9]+|cpu|xpu|rocm.*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """A machine as far as CUDA is concerned. None and () mean that nobody told, but see `driverless`."""
+
+    os: str = "linux"
+    arch: str = "x86_64"
+    libc: tuple[str, tuple[int, int]] | None = None  # ("glibc", (2, 28))
+    python: str | None = None  # "3.10", "3.13t"
+    driver: Driver | None = None
+    gpus: tuple[Gpu, ...] = ()
+    label: str | None = None  # of a target that is like it
+    probed: bool = False  # somebody looked
+    driverless: bool = False  # and saw no NVIDIA driver
+
+    @classmethod
+    def of_target(cls, target: Target) -> Machine:
+        """What a label tells."""
+        value = capability(target.gpu)
+        return cls(
+            os=target.os,
+            arch=target.arch,
+            libc=None if target.libc is None else (target.libc.name, target.libc.version),
+            python=f"{target.python[0]}.{target.python[1]}{'t' if target.free_threaded else ''}",
+            driver=Driver.parse(target.driver),
+            gpus=() if value is None else (Gpu(name="", capability=value),),
+            label=target.label,
+        )
+
+    @classmethod
+    def of_server(cls, server: Server) -> Machine:
+        """What a probe saw; of its Pythons the one that the probe's label proposes, else the newest CPython."""
+        python = None
+        try:
+            target = Target.parse(server.label)
+            python = f"{target.python[0]}.{target.python[1]}{'t' if target.free_threaded else ''}"
+        except TargetError:
+            seen = [each.version for each in server.pythons if each.implementation == "cpython"]
+            python = f"{max(seen)[0]}.{max(seen)[1]}" if seen else None
+        return cls(
+            os=server.os,
+            arch=server.arch,
+            libc=server.libc,
+            python=python,
+            driver=Driver.parse(server.driver),
+            gpus=server.gpus,
+            label=server.label or None,
+            probed=True,
+            driverless=server.driver is None,
+        )
+
+    @classmethod
+    def of(cls, subject: Subject) -> Machine:
+        """The target's machine; driver and GPUs are the server's where one was probed, if it saw them."""
+        told = cls.of_target(subject.target)
+        if subject.server is None:
+            return told
+        seen = cls.of_server(subject.server)
+        return cls(
+            os=told.os,
+            arch=told.arch,
+            libc=told.libc,
+            python=told.python,
+            driver=seen.driver or told.driver,
+            gpus=seen.gpus if any(gpu.capability is not None for gpu in seen.gpus) else told.gpus,
+            label=told.label,
+            probed=True,
+            driverless=seen.driverless,
+        )
+
+    @property
+    def place(self) -> str:
+        """What to call it in a sentence: the target, or the server that was probed."""
+        return "the server" if self.probed else "the target"
+
+    @property
+    def platform(self) -> str:
+        """`linux-x86_64`"""
+        return f"{self.os}-{self.arch}"
+
+    def with_accelerator(self, accelerator: str) -> str | None:
+        """Its label with another accelerator, ready to type behind `--target`; None where it has no label."""
+        return None if self.label is None else relabelled(self.label, accelerator)
+
+    def __str__(self) -> str:
+        said = [self.platform]
+        if self.driver is not None:
+            has = driver_cuda(self.driver)
+            said.append(f"driver {self.driver}" + (f" (CUDA {has})" if has is not None else ""))
+        elif self.driverless:
+            said.append("no NVIDIA driver")
+        said += list(dict.fromkeys(gpu_spoken(gpu) for gpu in self.gpus))
+        if self.libc is not None:
+            said.append(f"{self.libc[0]} {self.libc[1][0]}.{self.libc[1][1]}")
+        if self.python is not None:
+            said.append(f"Python {self.python}")
+        return ", ".join(said)
+
+
+def gpu_spoken(gpu: Gpu) -> str:
+    """`NVIDIA A100-SXM4-80GB (8.0)`, or `compute capability 8.0` where only that is known."""
+    if gpu.capability is None:
+        return gpu.name
+    value = spoken(gpu.capability)
+    return f"{gpu.name} ({value})" if gpu.name else f"compute capability {value}"
+
+
+def relabelled(label: str, accelerator: str) -> str:
+    """A target's label with another accelerator: `linux-x86_64-cu121-py310` and `cu118`."""
+    parts = label.split("-")
+    at = next((at for at, part in enumerate(parts) if _ACCELERATOR.fullmatch(part)), None)
+    if at is None:
+        return "-".join([*parts[:2], accelerator, *parts[2:]])
+    return "-".join([*parts[:at], accelerator, *parts[at + 1 :]])
