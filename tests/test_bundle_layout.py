@@ -33,6 +33,9 @@ NUMPY = package("numpy-1.26.4-cp310-cp310-manylinux_2_17_x86_64.whl", "numpy", "
 PIP = package("pip-26.0-py3-none-any.whl", "pip", "26.0", "c", 1_800_000)
 
 
+NEEDS = {"cuda": "12.1", "driver": "525.60.13"}
+
+
 def lock(*packages: LockedPackage, installer: LockedPackage | None = PIP, requires_python: str = "==3.10.*") -> Lock:
     return Lock(
         label=Target.parse(LABEL).label,
@@ -50,6 +53,7 @@ def laid_out(lock: Lock, wheel_folder: str = "wheels/", **unpacked: int) -> dict
         Target.parse(LABEL),
         lock_toml='lock-version = "1.0"\n',
         unpacked={TORCH.wheel.filename: 4_700_000_000} | unpacked,
+        needs=NEEDS,
         scripts={"install.sh": b"#!/bin/sh\n", "install.py": b"# python\n"},
         tool="wheelhouse 0.1.0",
         wheel_folder=wheel_folder,
@@ -166,6 +170,7 @@ def test_the_manifest_says_what_install_py_has_to_judge() -> None:
             ],
             "download-size": 2_201_800_000,
             "installed-size": 4_700_000_000,
+            "needs": {"cuda": "12.1", "driver": "525.60.13"},
         }
     ]
 

@@ -75,6 +75,8 @@ def test_a_bundle_holds_everything_below_one_folder(project: Project) -> None:
         "SHA256SUMS",
         "install.py",
         "install.sh",
+        "probe.py",
+        "probe.sh",
         "pylock.toml",
         "requirements.txt",
         f"wheels/{APP}",

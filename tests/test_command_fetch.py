@@ -18,7 +18,10 @@ APP, LIB = "app-1.0-py3-none-any.whl", "lib-1.0-py3-none-any.whl"
 NATIVE = {
     label: f"native-1.0-{tag}-{tag}-manylinux2014_x86_64.whl" for label, tag in ((PY310, "cp310"), (PY311, "cp311"))
 }
-OURS = {"MANIFEST.json", "README.txt", "SHA256SUMS", "install.py", "install.sh", "pylock.toml", "requirements.txt"}
+OURS = {
+    "MANIFEST.json", "README.txt", "SHA256SUMS", "install.py", "install.sh", "probe.py", "probe.sh", "pylock.toml",
+    "requirements.txt",
+}  # fmt: skip
 
 
 @pytest.fixture

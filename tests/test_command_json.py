@@ -38,6 +38,11 @@ def size(project: Project, *names: str) -> int:
     return sum(found[name] for name in names or found)
 
 
+def on_disk(project: Project, *names: str) -> int:
+    found = project.locked(PY310)["tool"]["wheelhouse"]["installed"]
+    return sum(found[name] for name in names or found)
+
+
 def test_lock_tells_what_was_locked(project: Project) -> None:
     assert document(project.lock("app", *FOR, "--json")) == {
         "locks": [
@@ -46,6 +51,8 @@ def test_lock_tells_what_was_locked(project: Project) -> None:
                 "path": f"lockfiles/pylock.{PY310}.toml",
                 "packages": 3,
                 "size": size(project),
+                "installed": on_disk(project),
+                "bundle": size(project) + len(pip_wheel().content),
                 "held-back": [],
                 "stand-in": None,
             }
@@ -105,13 +112,14 @@ def test_tree_tells_every_pin(project: Project) -> None:
     assert project.lock("app", *FOR).code == 0
     (lock,) = document(project.run("tree", "--json"))["locks"]
     assert (lock["target"], lock["path"]) == (PY310, f"lockfiles/pylock.{PY310}.toml")
-    assert (lock["roots"], lock["size"]) == (["app"], size(project))
+    assert (lock["roots"], lock["size"], lock["installed"]) == (["app"], size(project), on_disk(project))
     app = lock["packages"][0]
     assert app == {
         "name": "app",
         "version": "1.0",
         "file": "app-1.0-py3-none-any.whl",
         "size": size(project, "app"),
+        "installed": on_disk(project, "app"),
         "sha256": project.locked(PY310)["packages"][0]["wheels"][0]["hashes"]["sha256"],
         "index": "http://INDEX/simple",
         "built": False,

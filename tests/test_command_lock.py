@@ -504,3 +504,11 @@ def test_pins_that_doubt_each_other_are_told(project: Project, index: FakeIndex)
         "hint: ask for `lib>=2.5`, or for another version of `user`",
     ]
     assert "supports" not in project.lock("user", *TARGET).err  # without lib there is nothing to doubt
+
+
+def test_an_extra_that_names_one_version_doubts_no_other(project: Project, index: FakeIndex) -> None:
+    """It is the version that the project was tried with (celery 5.7.0: `pydantic==2.14.1; extra == "pydantic"`)."""
+    index.add(build_wheel("user", "6.0", requires=['lib==2.1; extra == "lib"'], extras=["lib"]))
+    ran = project.lock("user==6.0", "lib", *TARGET)
+    assert ran.code == 0
+    assert "supports" not in ran.err

@@ -39,7 +39,7 @@ def channel(project: Project) -> FakePyTorch:
 
 
 def test_the_torch_family_comes_from_the_channel_and_all_else_from_pypi(project: Project) -> None:
-    ran = project.lock("torch==2.1.2", "torchvision", "torchaudio", "--target", CU121)
+    ran = project.lock("torch==2.1.2", "torchvision", "torchaudio", "numpy<2", "--target", CU121)
 
     assert (ran.code, ran.out) == (0, f"lockfiles/pylock.{CU121}.toml\n")
     assert ran.err == f"locked 20 packages for `{CU121}` in `lockfiles/pylock.{CU121}.toml`\n"
@@ -49,8 +49,8 @@ def test_the_torch_family_comes_from_the_channel_and_all_else_from_pypi(project:
         "torchaudio": "PYTORCH/whl/cu121/torchaudio-2.1.2%2Bcu121-cp310-cp310-linux_x86_64.whl",
         "torchvision": "PYTORCH/whl/cu121/torchvision-0.16.2%2Bcu121-cp310-cp310-linux_x86_64.whl",
     }
-    pins = project.pins(CU121)  # the channel's own copies are requests 2.28.1, numpy 2.1.2, typing-extensions 4.12.2
-    assert (pins["requests"], pins["numpy"], pins["typing-extensions"]) == ("2.32.3", "2.1.3", "4.15.0")
+    pins = project.pins(CU121)  # the channel's own copies are requests 2.28.1, numpy 1.26.3, typing-extensions 4.12.2
+    assert (pins["requests"], pins["numpy"], pins["typing-extensions"]) == ("2.32.3", "1.26.4", "4.15.0")
 
 
 @pytest.mark.parametrize("accelerator", ["cu118", "cu121", "cu124", "cpu"])
@@ -174,7 +174,7 @@ def test_triton_of_one_name_and_other_bytes_is_pypis(project: Project) -> None:
 
 
 def test_a_wheel_without_a_digest_is_computed_and_listed(project: Project) -> None:
-    ran = project.lock("xformers==0.0.23.post1", "--target", CU121)
+    ran = project.lock("xformers==0.0.23.post1", "numpy<2", "--target", CU121)
     wheel = "xformers-0.0.23.post1-cp310-cp310-manylinux2014_x86_64.whl"
     assert ran.code == 0
     assert ran.err == (
@@ -188,7 +188,7 @@ def test_a_wheel_without_a_digest_is_computed_and_listed(project: Project) -> No
     content = channel(project).files[f"/whl/cu121/{wheel}"]
     assert locked["size"] == len(content)
     first = project.path(CU121).read_bytes()
-    project.lock("xformers==0.0.23.post1", "--target", CU121)
+    project.lock("xformers==0.0.23.post1", "numpy<2", "--target", CU121)
     assert project.path(CU121).read_bytes() == first
 
 

@@ -33,7 +33,9 @@ def project(index: FakeIndex, tmp_path: Path) -> Project:
 def sizes(project: Project, *names: str, label: str = PY310) -> list[str]:
     """The sizes of these projects' wheels as people read them, then that of all wheels of the lock."""
     found = {package["name"]: package["wheels"][0]["size"] for package in project.locked(label)["packages"]}
-    return [*(readable(found[name]) for name in names), readable(sum(found.values()))]
+    installed = sum(project.locked(label)["tool"]["wheelhouse"]["installed"].values())
+    total = f"{readable(sum(found.values()))}, {readable(installed)} installed"
+    return [*(readable(found[name]) for name in names), total]
 
 
 # tree and why
@@ -107,11 +109,11 @@ def test_cache_info_and_prune(project: Project) -> None:
     assert lines[0] == f"folder: {project.folder / 'cache'}"
     assert lines[1] == f"wheels: 2 ({size / 1e6:.1f} MB)"
     assert lines[2] == "unfinished: 0 (0 bytes)"
-    assert lines[3].startswith("pages and metadata: 4 (")
+    assert lines[3].startswith("pages and metadata: 5 (")
 
     ran = project.run("cache", "prune")  # the lock names both wheels
     assert ran.out.splitlines()[0] == "removed 0 wheels (0 bytes), 0 unfinished"
-    assert ran.out.splitlines()[1].startswith("removed 4 pages and metadata files (")
+    assert ran.out.splitlines()[1].startswith("removed 5 pages and metadata files (")
     ran = project.run("cache", "prune", "--all")
     assert (
         ran.out
@@ -200,11 +202,12 @@ def test_nothing_is_coloured_where_there_is_no_terminal(project: Project, variab
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["frob"], 2, "error: no such command `frob`\n\nhint: `wheelhouse --help`\n"),
+        (["xyzzy"], 2, "error: no such command `xyzzy`\n\nhint: `wheelhouse --help`\n"),
+        (["frob"], 2, "error: no such command `frob` (did you mean `probe`?)\n\nhint: `wheelhouse --help`\n"),
         (["why"], 2, "error: missing argument `NAME`\n\nhint: `wheelhouse why --help`\n"),
         (
             ["lock", "--taget"], 2,
-            "error: no such option `--taget` (did you mean one of: `--cert`, `--target`?)\n"
+            "error: no such option `--taget` (did you mean one of: `--accept`, `--cert`, `--target`?)\n"
             "\nhint: `wheelhouse lock --help`\n",
         ),
         (["lock", "--target"], 2, "error: option `--target` requires an argument\n\nhint: `wheelhouse --help`\n"),

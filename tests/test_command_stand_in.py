@@ -23,7 +23,7 @@ def project(pypi: FakeIndex, tmp_path: Path) -> Project:
 
 
 def test_pypi_stands_in_with_the_version_that_proves_the_build(project: Project) -> None:
-    ran = project.lock("torch==2.1.2", "torchvision", "torchaudio", "--target", CU121)
+    ran = project.lock("torch==2.1.2", "torchvision", "torchaudio", "numpy<2", "--target", CU121)
     assert (ran.code, ran.out) == (0, f"lockfiles/pylock.{CU121}.toml\n")
     assert ran.err == (
         SAID.format("torch 2.1.2, torchaudio 2.1.2, torchvision 0.16.2")

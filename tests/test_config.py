@@ -42,6 +42,7 @@ def test_every_key_of_the_example_is_read() -> None:
         pre=False,
         allow_older=("deepspeed",),
         from_sdist=("openai-whisper",),
+        accept=("driver",),
         overrides=(
             Override(
                 project=canonicalize_name("whisperx"),

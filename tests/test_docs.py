@@ -41,6 +41,7 @@ FOREIGN = {
     "--platform", "--python-version", "--abi", "--python-platform", "--torch-backend", "--trusted-host", "--version",
     "--index-url", "--extra-index-url", "--pre", "--check", "--help",
     "--hash", "--no-binary", "--only-binary", "--prefer-binary", "--use-feature", "--no-build-isolation",
+    "--gpus", "--enable-shared",
 }  # fmt: skip
 
 
@@ -153,7 +154,9 @@ def test_the_reference_names_every_key_of_a_lock_and_of_a_manifest() -> None:
     plain = lock_of("linux-x86_64-cu121-py310", [build_wheel("six", "1.16.0")])
     name = canonicalize_name("six")
     lock = Lock(
-        **{key: getattr(plain, key) for key in ("label", "requires_python", "environment", "packages", "installer")},
+        **{key: getattr(plain, key) for key in ("label", "requires_python", "environment", "installer")},
+        packages=tuple(dataclasses.replace(package, installed=4096) for package in plain.packages),
+        accepted=("driver",),
         roots=plain.roots,
         inputs=Digest.of(b""),
         held_back=(LockedHeldBack(name=name, newer=Version("2"), reason="is a source distribution"),),

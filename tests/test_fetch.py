@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import threading
@@ -181,6 +182,44 @@ def test_no_more_than_four_segments_of_one_file_are_in_flight(world: World) -> N
     world.fetch(world.add())
     assert world.window.peak <= 4
     assert world.index.busiest <= 4
+
+
+def test_while_enough_files_come_at_a_time_each_is_one_question(world: World) -> None:
+    world.window = Window(world.http, segment=8 * KIB, buffers=3, connections=2)
+    wheel = world.add()
+    with world.window.file():
+        world.fetch(wheel)
+    assert world.store.path(wheel.digest).read_bytes() == CONTENT
+    assert world.ranges() == [f"bytes=0-{len(CONTENT) - 1}"]
+    assert world.window.peak == 0
+
+
+def test_when_the_other_files_are_done_the_rest_of_the_last_comes_in_segments(world: World) -> None:
+    world.window = Window(world.http, segment=8 * KIB, buffers=3, connections=4)
+    wheel = world.add()
+    world.index.fault(".whl", Stall(after=20 * KIB, seconds=0.1), times=1)
+    with contextlib.ExitStack() as others:
+        for _ in range(3):
+            others.enter_context(world.window.file())
+
+        def listen(event: Event) -> None:
+            world.events.append(event)
+            if isinstance(event, FileAdvanced):
+                others.close()
+
+        fetch(plan([wheel], frozenset()), world.store, world.http, jobs=4, listen=listen, window=world.window)
+    assert world.store.path(wheel.digest).read_bytes() == CONTENT
+    first, *segments = world.ranges()
+    assert first == f"bytes=0-{len(CONTENT) - 1}"
+    assert len(segments) >= 9
+    assert sum(event.count for event in world.events if isinstance(event, FileAdvanced)) == len(CONTENT)
+    assert world.restarts() == []
+
+
+def test_four_segments_are_in_flight_once_a_file_comes_in_segments(world: World) -> None:
+    world.window = Window(world.http, segment=8 * KIB, buffers=20)
+    world.fetch(world.add())
+    assert world.window.peak == 4
 
 
 @pytest.mark.parametrize("size", [1, 8 * KIB, 16 * KIB, 16 * KIB + 1, 24 * KIB, 100 * KIB + 1])

@@ -130,26 +130,34 @@ def test_an_interpreter_is_judged_against_the_target(
 
 
 @pytest.mark.parametrize(
-    ("needed", "here", "failures", "warnings"),
+    ("named", "here", "expected"),
     [
-        (None, None, [], []),
-        ("535.104", "535.104.05", [], []),
-        ("535.104", "550.54.14", [], []),
-        ("535.104", None, [], ["this machine's NVIDIA driver cannot be seen, but the wheels were chosen for 535.104"]),
+        (None, None, []),
+        (None, "515.65.01", []),
+        ("535.104", "535.104.05", []),
+        ("535.104", "550.54.14", []),
+        (
+            "535.104",
+            None,
+            [("warning", "this machine's NVIDIA driver cannot be seen, but the wheels were chosen for 535.104")],
+        ),
         (
             "535.104",
             "515.65.01",
-            ["the NVIDIA driver is 515.65.01, but the wheels were chosen for 535.104 or newer"],
-            [],
+            [("error", "the NVIDIA driver is 515.65.01, but the wheels were chosen for 535.104 or newer")],
         ),
-        ("515.65", "515.48.07", ["the NVIDIA driver is 515.48.07, but the wheels were chosen for 515.65 or newer"], []),
+        (
+            "515.65",
+            "515.48.07",
+            [("error", "the NVIDIA driver is 515.48.07, but the wheels were chosen for 515.65 or newer")],
+        ),
     ],
 )
-def test_an_older_driver_is_refused_and_an_unseen_one_is_a_warning(
-    needed: str | None, here: str | None, failures: list[str], warnings: list[str]
+def test_where_the_floor_is_not_known_the_driver_of_the_target_is(
+    named: str | None, here: str | None, expected: list[tuple[str, str]]
 ) -> None:
-    found, warned = install.judge_driver(needed, here)
-    assert ([finding.what for finding in found], [finding.what for finding in warned]) == (failures, warnings)
+    found = install.judge_driver(TARGET | {"driver": named}, here)
+    assert [(finding.severity, finding.what) for finding in found] == expected
 
 
 def test_space_is_told_in_words() -> None:

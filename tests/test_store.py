@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelhouse.digests import Digest, DigestMismatch
+from wheelhouse.digests import Check, Digest, DigestMismatch
 from wheelhouse.edge.files import BadFileName, free_space, path_of, readable, wheel_filename, write_atomically
 from wheelhouse.edge.store import NotStored, Source, Store, StoreInfo
 from wheelhouse.lock import LockedWheel
@@ -113,6 +113,30 @@ def test_a_right_file_is_kept(stored: Store, tmp_path: Path) -> None:
     before = destination.stat()
     stored.place(DIGEST, destination)
     assert destination.stat().st_ino == before.st_ino
+
+
+@pytest.mark.usefixtures("no_links")
+def test_a_copy_whose_size_and_time_stand_is_not_read_again(
+    stored: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = stored.path(DIGEST)
+    os.utime(kept, ns=(1_700_000_000_123_456_789, 1_700_000_000_123_456_789))
+    placed = stored.place(DIGEST, tmp_path / NAME)
+    assert placed.stat().st_mtime_ns == kept.stat().st_mtime_ns
+    with monkeypatch.context() as blind:
+        blind.setattr(Check, "update", lambda self, chunk: pytest.fail("it is read"))
+        assert stored.place(DIGEST, placed) == placed
+
+
+@pytest.mark.usefixtures("no_links")
+@pytest.mark.parametrize("time", [1_700_000_000_000_000_000, 1_700_000_000_500_000_000])
+def test_another_time_or_one_in_whole_seconds_proves_nothing(stored: Store, tmp_path: Path, time: int) -> None:
+    kept = stored.path(DIGEST)
+    os.utime(kept, ns=(1_700_000_000_000_000_000, 1_700_000_000_000_000_000))
+    placed = stored.place(DIGEST, tmp_path / NAME)
+    placed.write_bytes(CONTENT[:-1] + b"!")
+    os.utime(placed, ns=(time, time))
+    assert stored.place(DIGEST, placed).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("content", [b"", CONTENT[:-1] + b"!"])

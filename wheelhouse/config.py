@@ -79,6 +79,7 @@ class Config:
     pre: bool = False
     allow_older: tuple[str, ...] = ()
     from_sdist: tuple[str, ...] = ()
+    accept: tuple[str, ...] = ()
     overrides: tuple[Override, ...] = ()
     lock_dir: str | None = None
     wheel_dir: str | None = None
@@ -125,6 +126,7 @@ class _Reader:
             pre=self.flag("pre"),
             allow_older=self.strings("allow-older"),
             from_sdist=self.strings("from-sdist"),
+            accept=self.strings("accept"),
             overrides=tuple(each.override() for each in self.tables("overrides")),
             lock_dir=self.string("lock-dir"),
             wheel_dir=self.string("wheel-dir"),
@@ -272,6 +274,9 @@ requirements = ["requirements.in"]
 
 # Projects that may be built from their source distribution (this runs their code, here).
 # from-sdist = ["openai-whisper"]
+
+# Checks whose errors stop nothing: what they find is known and wanted.
+# accept = ["driver"]
 
 # The default index, and a mirror of PyTorch's channels. `${NAME}` in a URL is taken from the environment.
 # index-url = "https://example.org/simple"

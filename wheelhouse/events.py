@@ -34,6 +34,17 @@ class Warned(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Found(Event):
+    """What a check found: `severity` is `error` or `warning`; `hint` says what to type, one way a line."""
+
+    severity: str
+    rule: str
+    message: str
+    why: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Resolving(Event):
     """The solver has looked at one more thing: `pages` and `metadata` are counts so far."""
 

@@ -10,15 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.utils import NormalizedName
+from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelhouse import __version__
+from wheelhouse.checking import Checks, judged, verdict_of
+from wheelhouse.compat.needs import needs
+from wheelhouse.compat.verdict import Verdict
 from wheelhouse.edge import folders, locks, verification
 from wheelhouse.edge.store import Store
 from wheelhouse.errors import Failures, UsageError, WheelhouseError
 from wheelhouse.events import Said, Warned
 from wheelhouse.lock import Lock, LockedSource, dump
+from wheelhouse.lock.subject import subject_of
 from wheelhouse.outputs.bundle import Entry, layout
+from wheelhouse.outputs.sizes import foreseen
 from wheelhouse.plan import plan
 from wheelhouse.target import Target
 
@@ -26,6 +31,10 @@ if TYPE_CHECKING:
     from wheelhouse.edge.sdists import Built
     from wheelhouse.edge.session import Session
     from wheelhouse.locking import Wanted
+
+
+TORCH = canonicalize_name("torch")
+NO_CHECKS = Checks()  # nothing is accepted, no server was probed
 
 
 class NotAll(Failures):
@@ -49,8 +58,10 @@ class ForTarget(WheelhouseError):
         return f"for {', '.join(f'`{label}`' for label in self.labels)}: {self.error}"
 
 
-def lock(wanted: Wanted, targets: Sequence[Target], folder: Path, session: Session) -> list[Path]:
-    """Resolve for every target and write a lock for each that can be resolved.
+def lock(
+    wanted: Wanted, targets: Sequence[Target], folder: Path, session: Session, *, checks: Checks = NO_CHECKS
+) -> list[Path]:
+    """Resolve for every target and write a lock for each that can be resolved and that no check stops.
 
     Raises `NotAll` with what went wrong, after every target was tried.
     """
@@ -66,8 +77,9 @@ def lock(wanted: Wanted, targets: Sequence[Target], folder: Path, session: Sessi
             before = locks.previous(folder, target)
             found = lock_target(wanted, target, before, session)
             pinned |= {pin.name for pin in found.pins()}
+            found, notes = judged(found, replace(checks, binaries=False), session, done="no lock was written")
             written.append(locks.write(found, folder, target))
-            _tell(found, written[-1], before, session)
+            _tell(found, written[-1], before, notes, session)
         except WheelhouseError as error:
             errors[target] = error
     if errors:
@@ -98,18 +110,22 @@ def _with_targets(errors: Mapping[Target, WheelhouseError], targets: Sequence[Ta
     return told
 
 
-def _tell(found: Lock, path: Path, before: Lock | None, session: Session) -> None:
+def _tell(found: Lock, path: Path, before: Lock | None, notes: int, session: Session) -> None:
     for each in found.held_back:
         pin = found.package(each.name)
         session.listen(
             Warned(f"`{each.name}` is held back at {pin.version if pin else '?'}: {each.newer} {each.reason}")
         )
-    if before is not None and before.stand_in != found.stand_in:
+    if before is not None and before.stand_in != found.stand_in and before.package(TORCH) and found.package(TORCH):
         was, now = (
             f"PyPI (in place of `{each.stand_in}`)" if each.stand_in else "its channel" for each in (before, found)
         )
         session.listen(Warned(f"torch now comes from {now}; in the lock before it came from {was}"))
-    session.listen(Said(f"locked {_count(len(found.pins()), 'package')} for `{found.label}` in `{path}`"))
+    sizes = foreseen(found, session.store.present(found.wheels()))
+    told = f"locked {_count(len(found.pins()), 'package')} for `{found.label}` in `{path}`"
+    session.listen(Said(f"{told}: {sizes}" if sizes else told))
+    if notes:
+        session.listen(Said(f"{_count(notes, 'thing')} to know before the visit: `wheelhouse check {path}`"))
 
 
 def _count(count: int, noun: str) -> str:
@@ -129,17 +145,19 @@ def fetch(
     Sdists of the locks are built where the user allowed that when they were locked here, or names them in `from_sdist`.
     Raises `NotAll` after everything else was fetched; only complete folders are laid out.
     """
-    from wheelhouse.edge import download
-
     folders.writable(wheel_dir)
     wheels = [wheel for each in found for wheel in each.wheels()]
     errors: list[WheelhouseError] = []
-    try:
-        download.fetch(
-            plan(wheels, session.store.present(wheels)), session.store, session.http, jobs=jobs, listen=session.listen
-        )
-    except download.FetchFailed as error:
-        errors.append(error)
+    missing = plan(wheels, session.store.present(wheels))
+    for each in found:
+        folders.room(each.wheels(), wheel_dir / each.label, session.store)
+    if missing.downloads:
+        from wheelhouse.edge import download
+
+        try:
+            download.fetch(missing, session.store, session.http, jobs=jobs, listen=session.listen)
+        except download.FetchFailed as error:
+            errors.append(error)
     laid_out: list[Path] = []
     for each in found:
         folder = wheel_dir / each.label
@@ -163,6 +181,8 @@ def _built(each: Lock, session: Session, allowed: Collection[NormalizedName]) ->
 
     Raises the errors of all builds that failed.
     """
+    if not each.sources:
+        return each
     from wheelhouse.edge.sdists import completed
 
     wheels: dict[NormalizedName, Built] = {}
@@ -199,7 +219,9 @@ def _build(each: Lock, source: LockedSource, session: Session, allowed: Collecti
     return built
 
 
-def bundle(found: Sequence[Lock], output: Path, session: Session, *, tar: bool) -> list[Path]:
+def bundle(
+    found: Sequence[Lock], output: Path, session: Session, *, tar: bool, checks: Checks = NO_CHECKS
+) -> list[Path]:
     """Lay out each lock as a bundle, or as one tar file; every wheel is read and verified once more on the way.
 
     Raises `NotAll` after every lock was tried.
@@ -215,6 +237,7 @@ def bundle(found: Sequence[Lock], output: Path, session: Session, *, tar: bool) 
             known = {source.name: session.sdists.built(source.sdist, target) for source in each.sources}
             whole = completed(each, {name: built for name, built in known.items() if built is not None})
             verification.stored(whole, session.store)
+            whole, _ = judged(whole, checks, session, done="no bundle was made")
             entries = _entries(whole, session, wheel_folder="wheels/", folder=output / each.label)
             if tar:
                 folders.pack(entries, path, each.label, session.store)
@@ -236,6 +259,7 @@ def _entries(each: Lock, session: Session, *, wheel_folder: str, folder: Path) -
         Target.parse(each.label),
         lock_toml=dump(each, folder=folder.absolute(), wheel_folder=wheel_folder),
         unpacked=folders.unpacked(session.store, each.wheels()),
+        needs=needs(subject_of(each), each.accepted),
         scripts=folders.scripts(),
         tool=f"wheelhouse {__version__}",
         wheel_folder=wheel_folder,
@@ -260,6 +284,11 @@ def verify(paths: Sequence[Path], store: Store) -> list[Path]:
     return good
 
 
+def check(found: Sequence[Lock], checks: Checks, session: Session) -> list[Verdict]:
+    """What the checks say of each lock; nothing is fetched. Raises `NotStored` where binaries are to be read."""
+    return [verdict_of(each, checks, session) for each in found]
+
+
 def everything(wheel_dir: Path, output: Path) -> list[Path]:
     """Every wheel folder and bundle that is there. Raises `UsageError` where there is none."""
     found = [path for folder in (wheel_dir, output) for path in verification.verifiable(folder)]
@@ -280,6 +309,7 @@ def build(
     output: Path,
     jobs: int,
     tar: bool,
+    checks: Checks = NO_CHECKS,
 ) -> list[Path]:
     """Lock, fetch and bundle. What can be done for one target is done, whatever happens to another."""
     errors: list[WheelhouseError] = []
@@ -291,10 +321,10 @@ def build(
             errors.append(error)
             return list(error.written)
 
-    found = [locks.read(path) for path in done(lambda: lock(wanted, targets, lock_dir, session))]
+    found = [locks.read(path) for path in done(lambda: lock(wanted, targets, lock_dir, session, checks=checks))]
     fetched = done(lambda: fetch(found, wheel_dir, session, jobs=jobs))
     whole = [each for each in found if wheel_dir / each.label in fetched]
-    bundles = done(lambda: bundle(whole, output, session, tar=tar))
+    bundles = done(lambda: bundle(whole, output, session, tar=tar, checks=checks))
     if errors:
         raise NotAll(errors, bundles)
     return bundles

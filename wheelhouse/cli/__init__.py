@@ -11,6 +11,11 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a code page without `├` shows `?`; it is no reason to fail
             stream.reconfigure(errors="replace")
+    if sys.argv[1:] in (["--version"], ["-V"]):  # scripts ask for it; the answer needs no command (nor click)
+        from wheelhouse import __version__
+
+        sys.stdout.write(f"wheelhouse {__version__}\n")
+        return
     try:
         from wheelhouse.cli.commands import run
 

@@ -49,6 +49,7 @@ def _defaults(found: Found, command: str) -> dict[str, Any]:
         "exclude_newer": config.exclude_newer,
         "pre": config.pre or None,
         "from_sdist": config.from_sdist,
+        "accept": config.accept,
     }
     if command in _RESOLVING:
         values |= {

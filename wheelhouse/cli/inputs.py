@@ -9,15 +9,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
 from packaging.utils import InvalidName, NormalizedName, canonicalize_name
 
+from wheelhouse.checking import Checks
 from wheelhouse.cli.addresses import Addresses
 from wheelhouse.cli.asked import Asked, asked_of, check_pythons
+from wheelhouse.cli.machines import servers_of
 from wheelhouse.cli.network import configuration_of, network_settings, settings_of
 from wheelhouse.cli.options import moment, targets_of
+from wheelhouse.compat.rules import RULES
+from wheelhouse.compat.verdict import unknown_rules
 from wheelhouse.config import NamedRoute
 from wheelhouse.edge import pip
 from wheelhouse.edge.config_files import Found
@@ -59,6 +64,22 @@ def without_requirements(
 ) -> tuple[Wanted, Settings]:
     """Which indexes count and how to reach them, for commands that ask indexes and resolve nothing."""
     return _put_together(options, Asked(), found, listen)
+
+
+def checks_of(options: Mapping[str, Any], found: Found | None = None) -> Checks:
+    """How sets are judged: the rules that were accepted by name, and the servers that were probed.
+
+    Raises `UsageError` for a name that is no rule, and what reading a probe raises.
+    """
+    unknown = unknown_rules(options["accept"], RULES)
+    if unknown:
+        near = get_close_matches(unknown[0], RULES, 1)
+        hint = f"did you mean `{near[0]}`?" if near else f"rules are {', '.join(f'`{rule}`' for rule in RULES)}"
+        raise UsageError(f"there is no rule `{unknown[0]}`", hint=hint)
+    labels = (*options["labels"], *(found.config.targets if found is not None else ()))
+    return Checks(
+        accept=frozenset(options["accept"]), servers=servers_of(labels), binaries=options.get("binaries", False)
+    )
 
 
 def _put_together(

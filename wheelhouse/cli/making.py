@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,12 @@ from wheelhouse.cli.configuring import config
 from wheelhouse.cli.options import targets_of
 from wheelhouse.cli.talk import console_of, show, show_json
 from wheelhouse.errors import Failures, UsageError
+
+if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
+
+    from wheelhouse.edge.session import Session
+    from wheelhouse.lock import Lock
 
 Facts = dict[str, object]
 
@@ -53,6 +59,7 @@ def init(**given: Any) -> None:
 @options.targets
 @options.lock_dir
 @options.resolution
+@options.accept
 @options.indexes
 @options.network
 @options.as_json
@@ -65,13 +72,16 @@ def lock(**given: Any) -> None:
     the project in `pyproject.toml` of the current folder.
     """
     from wheelhouse import workflow
-    from wheelhouse.cli.inputs import inputs_of
+    from wheelhouse.cli.inputs import checks_of, inputs_of
     from wheelhouse.edge.session import Session
 
     with console_of(given) as console:
+        checks = checks_of(given, given["config"])
         inputs = inputs_of(given, console.listen, given["config"])
         with Session(inputs.settings, listen=console.listen) as session:
-            tried = _tried(lambda: workflow.lock(inputs.wanted, inputs.targets, given["lock_dir"], session))
+            tried = _tried(
+                lambda: workflow.lock(inputs.wanted, inputs.targets, given["lock_dir"], session, checks=checks)
+            )
     _report(given, tried, _locks)
 
 
@@ -96,25 +106,13 @@ def fetch(locks: tuple[Path, ...], **given: Any) -> None:
     A lock of another tool (`uv.lock`, or any `pylock.toml` of PEP 751) is taken for the targets that are named: what it
     pins is what counts, and an index is asked for the pip of the offline side alone.
     """
-    from wheelhouse import adopting, workflow
-    from wheelhouse.cli.inputs import by_name, without_requirements
-    from wheelhouse.events import ignore
+    from wheelhouse import workflow
 
     with _opened(locks, given) as (found, session):
-        ready = [
-            each.lock
-            if not each.adopted
-            else adopting.completed(
-                each.lock,
-                given["wheel_dir"],
-                session,
-                lambda: without_requirements(given, ignore, given["config"])[0],
-            )
-            for each in found
-        ]
+        ready = [_adopted(each.lock, given, session) if each.adopted else each.lock for each in found]
         tried = _tried(
             lambda: workflow.fetch(
-                ready, given["wheel_dir"], session, jobs=given["jobs"], from_sdist=by_name(given["from_sdist"])
+                ready, given["wheel_dir"], session, jobs=given["jobs"], from_sdist=_named(given["from_sdist"])
             )
         )
     _report(given, tried, lambda paths: _laid_out("folders", paths))
@@ -128,6 +126,8 @@ def fetch(locks: tuple[Path, ...], **given: Any) -> None:
 @options.wheel_dir
 @options.output
 @options.tar
+@options.accept
+@options.binaries
 @options.as_json
 @config
 @options.general
@@ -138,7 +138,9 @@ def bundle(locks: tuple[Path, ...], **given: Any) -> None:
     `wheelhouse fetch`, with the same targets.
     """
     from wheelhouse import adopting, workflow
+    from wheelhouse.cli.inputs import checks_of
 
+    checks = checks_of(given, given["config"])
     with _opened(locks, given) as (found, session):
         ready = []
         for each in found:
@@ -146,7 +148,7 @@ def bundle(locks: tuple[Path, ...], **given: Any) -> None:
             if whole is None:
                 raise adopting.NotFetched(each.path, each.lock.label)
             ready.append(whole)
-        tried = _tried(lambda: workflow.bundle(ready, given["output"], session, tar=given["tar"]))
+        tried = _tried(lambda: workflow.bundle(ready, given["output"], session, tar=given["tar"], checks=checks))
     _report(given, tried, lambda paths: _laid_out("bundles", paths))
 
 
@@ -161,6 +163,8 @@ def bundle(locks: tuple[Path, ...], **given: Any) -> None:
 @options.tar
 @options.jobs
 @options.resolution
+@options.accept
+@options.binaries
 @options.indexes
 @options.network
 @options.as_json
@@ -169,10 +173,11 @@ def bundle(locks: tuple[Path, ...], **given: Any) -> None:
 def build(**given: Any) -> None:
     """Lock, fetch and bundle in one go."""
     from wheelhouse import workflow
-    from wheelhouse.cli.inputs import inputs_of
+    from wheelhouse.cli.inputs import checks_of, inputs_of
     from wheelhouse.edge.session import Session
 
     with console_of(given) as console:
+        checks = checks_of(given, given["config"])
         inputs = inputs_of(given, console.listen, given["config"])
         with Session(inputs.settings, listen=console.listen) as session:
             tried = _tried(
@@ -185,9 +190,30 @@ def build(**given: Any) -> None:
                     output=given["output"],
                     jobs=given["jobs"],
                     tar=given["tar"],
+                    checks=checks,
                 )
             )
     _report(given, tried, lambda paths: _laid_out("bundles", paths))
+
+
+def _adopted(lock: Lock, given: dict[str, Any], session: Session) -> Lock:
+    """Another tool's lock, ready to be fetched."""
+    from wheelhouse import adopting
+    from wheelhouse.cli.inputs import without_requirements
+    from wheelhouse.events import ignore
+
+    return adopting.completed(
+        lock, given["wheel_dir"], session, lambda: without_requirements(given, ignore, given["config"])[0]
+    )
+
+
+def _named(projects: Sequence[str]) -> frozenset[NormalizedName]:
+    """The projects of `--from-sdist`; what reads them is not imported where there are none."""
+    if not projects:
+        return frozenset()
+    from wheelhouse.cli.inputs import by_name
+
+    return by_name(projects)
 
 
 Tried = tuple[Sequence[Path], Failures | None]

@@ -21,7 +21,7 @@ FILE = click.Path(path_type=Path)
 
 def option(name: str, *more: str, **settings: Any) -> Callable[[F], F]:
     """A click option that `WHEELHOUSE_<NAME>` sets too."""
-    variable = "WHEELHOUSE_" + name.lstrip("-").replace("-", "_").upper()
+    variable = "WHEELHOUSE_" + name.partition("/")[0].lstrip("-").replace("-", "_").upper()
     return click.option(name, *more, envvar=variable, **settings)
 
 
@@ -41,7 +41,9 @@ def _targets(help: str) -> Decorator[F]:
     return option("--target", "labels", multiple=True, metavar="LABEL", help=f"{help} May be given several times.")
 
 
-targets: Decorator[Any] = _targets("The machine to lock for, such as `linux-x86_64-cu121-py310`.")
+targets: Decorator[Any] = _targets(
+    "The machine to lock for, such as `linux-x86_64-cu121-py310`, or `auto:probe.json` for a server that was probed."
+)
 machines: Decorator[Any] = _targets(
     "Take the locks of these targets only; for a lock that another tool wrote: the machine to take it for."
 )
@@ -132,12 +134,32 @@ indexes = together(
                 " be reached, `pytorch` forbids it, `pypi` asks for it."),
     cached,
 )  # fmt: skip
+accept = option(
+    "--accept", multiple=True, metavar="RULE",
+    help="Go on although this check says that it will not work there, such as `driver`. May be given several times.",
+)  # fmt: skip
+binaries = option(
+    "--binaries/--no-binaries", "binaries", default=True, show_default=True,
+    help="Read the libraries inside the wheels: what they need of each other and of the server. Each wheel is read once;"
+    " a new torch takes half a minute.",
+)  # fmt: skip
 as_json = option("--json", "json", is_flag=True, help="Print one JSON document on stdout instead of lines.")
 
 
 def targets_of(labels: Sequence[str]) -> tuple[Target, ...]:
-    """The targets that were named, each once. Raises `TargetError`."""
-    return tuple(dict.fromkeys(Target.parse(label) for label in labels))
+    """The targets that were named, each once; `auto:FILE` is the one that a server's probe proposes.
+
+    Raises `TargetError`, and for a probe what `machines.target_of` raises.
+    """
+    return tuple(dict.fromkeys(_target(label) for label in labels))
+
+
+def _target(label: str) -> Target:
+    if not label.strip().lower().startswith("auto:"):
+        return Target.parse(label)
+    from wheelhouse.cli.machines import target_of
+
+    return target_of(label)
 
 
 def moment(text: str | None) -> datetime | None:

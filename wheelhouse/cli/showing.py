@@ -196,23 +196,6 @@ def _find(locks: tuple[Path, ...], given: dict[str, Any]) -> Sequence[Any]:
     )
 
 
-@click.command()
-@click.argument("labels", nargs=-1, metavar="[LABEL]...")
-@options.as_json
-def targets(labels: tuple[str, ...], **given: Any) -> None:
-    """Show what a target label means; without one, the parts of a label."""
-    from wheelhouse.outputs import facts
-    from wheelhouse.outputs.targets import PARTS, explained, parts
-
-    found = targets_of(labels)
-    if not given["json"]:
-        show((line for target in found for line in explained(target)) if labels else parts())
-    elif labels:
-        show_json({"targets": [facts.target(target) for target in found]})
-    else:
-        show_json({"parts": [{"part": part, "values": values} for part, values in PARTS.items()]})
-
-
 @click.group()
 def cache() -> None:
     """Show or empty the folder of pages, metadata and wheels that are kept between runs."""

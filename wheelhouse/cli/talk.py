@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from wheelhouse.edge.progress import Console
 from wheelhouse.errors import Failures, WheelhouseError
+
+if TYPE_CHECKING:
+    from wheelhouse.edge.progress import Console
 
 _color = False
 
@@ -18,6 +20,8 @@ _color = False
 @contextmanager
 def console_of(given: Mapping[str, Any]) -> Iterator[Console]:
     """The console that `--quiet`, `--verbose` and `--no-color` ask for."""
+    from wheelhouse.edge.progress import Console
+
     global _color
     console = Console(quiet=given["quiet"], verbose=given["verbose"], no_color=given["no_color"])
     _color = console.colored

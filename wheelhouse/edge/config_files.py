@@ -75,7 +75,17 @@ def _read(path: Path, environ: Mapping[str, str]) -> Found | None:
     if path.name == PROJECT and "wheelhouse" not in text:
         return None  # it may even be no TOML: that is for those who need it
     parsed = config.parse(text, str(path), table=_TABLE if path.name == PROJECT else ())
-    return None if parsed is None else Found(_expanded(parsed, environ), path.parent)
+    return None if parsed is None else Found(_placed(_expanded(parsed, environ), path.parent), path.parent)
+
+
+def _placed(parsed: Config, folder: Path) -> Config:
+    """The files of probes among the targets (`auto:probe.json`) from where we run."""
+
+    def placed(label: str) -> str:
+        before, auto, name = label.partition("auto:")
+        return f"auto:{folder / name.strip()}" if auto and name.strip() and not before.strip() else label
+
+    return dataclasses.replace(parsed, targets=tuple(placed(label) for label in parsed.targets))
 
 
 def _expanded(parsed: Config, environ: Mapping[str, str]) -> Config:

@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path
@@ -51,7 +51,8 @@ class StrayFile(WheelhouseError):
 def scripts() -> dict[str, bytes]:
     """The offline side's programs, as they are copied into bundles."""
     folder = resources.files("wheelhouse") / "offline"
-    return {name: (folder / name).read_bytes() for name in ("install.sh", "install.py")}
+    names = ("install.sh", "install.py", "probe.sh", "probe.py")
+    return {name: (folder / name).read_bytes() for name in names}
 
 
 def unpacked(store: Store, wheels: Sequence[LockedWheel]) -> dict[str, int]:
@@ -77,22 +78,18 @@ def writable(folder: Path) -> None:
         raise files.CannotWrite(folder, (error.strerror or str(error)).lower()) from error
 
 
-def _room(entries: Sequence[Entry], folder: Path, store: Store, *, copied: bool) -> None:
+def room(wheels: Iterable[LockedWheel], folder: Path, store: Store, *, copied: bool = False) -> None:
     """Wheels are linked, and cost nothing, where the store is on the same file system; else they are copied.
 
-    Raises `NoSpace` before anything is written. `copied`: they are, wherever the store is (a tar file).
+    Raises `NoSpace` before anything is written, also before the wheels are fetched: sizes that the lock tells will do.
+    `copied`: they are, wherever the store is (a tar file).
     """
-    place = folder
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    place = _existing(folder)
     try:
-        if not copied and place.stat().st_dev == store.root.stat().st_dev:
+        if not copied and place.stat().st_dev == _existing(store.root).stat().st_dev:
             return
-        wheels = [entry.wheel for entry in entries if entry.wheel is not None]
         there = {path.name: path.stat().st_size for path in folder.rglob("*.whl")} if not copied else {}
-        needed = sum(
-            size for wheel in wheels if (size := store.path(wheel.digest).stat().st_size) != there.get(wheel.filename)
-        )
+        needed = sum(size for wheel in wheels if (size := _size(wheel, store)) != there.get(wheel.filename))
     except OSError:
         return  # writing will tell
     free = files.free_space(place)
@@ -102,9 +99,27 @@ def _room(entries: Sequence[Entry], folder: Path, store: Store, *, copied: bool)
         raise error
 
 
+def _existing(path: Path) -> Path:
+    """The nearest folder that is there: its file system will hold `path`."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def _size(wheel: LockedWheel, store: Store) -> int:
+    """Bytes of a wheel; 0 where nobody told them and it is not fetched yet."""
+    if store.has(wheel.digest, wheel.size):
+        return store.path(wheel.digest).stat().st_size
+    return wheel.size or 0
+
+
+def _wheels(entries: Sequence[Entry]) -> list[LockedWheel]:
+    return [entry.wheel for entry in entries if entry.wheel is not None]
+
+
 def update(entries: Sequence[Entry], folder: Path, store: Store) -> None:
     """Make a wheel folder hold the entries; wheels that an earlier layout put there and this one lacks are removed."""
-    _room(entries, folder, store, copied=False)
+    room(_wheels(entries), folder, store)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = {entry.path for entry in entries}
@@ -124,7 +139,7 @@ def replace(entries: Sequence[Entry], folder: Path, store: Store) -> None:
 
     Raises `ForeignFolder` for a folder that is no bundle, and `StrayFile` for a bundle with other things in it.
     """
-    _room(entries, folder, store, copied=False)
+    room(_wheels(entries), folder, store)
     fresh = files.beside(folder)
     old = files.beside(folder)
     try:
@@ -164,7 +179,7 @@ def _may_go(folder: Path, entries: Sequence[Entry]) -> None:
 
 def pack(entries: Sequence[Entry], path: Path, prefix: str, store: Store) -> None:
     """The entries as an uncompressed tar (wheels are compressed), byte for byte the same for the same entries."""
-    _room(entries, path.parent, store, copied=True)
+    room(_wheels(entries), path.parent, store, copied=True)
     temporary = files.beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -194,7 +209,7 @@ def _put(entry: Entry, folder: Path, store: Store) -> None:
         files.wheel_filename(path.name)
         store.place(entry.wheel.digest, path)
         return
-    files.write_atomically(path, entry.content or b"")
+    files.put(path, entry.content or b"")
     path.chmod(0o755 if entry.executable else 0o644)
 
 

@@ -2,28 +2,24 @@
 
 Retries happen here and nowhere else, and only for what is safe to ask twice. `get` and `head` answer with whatever the
 server said for good (404, 403, …); what cannot be had is one of the errors of `wheelhouse.edge.http_errors`.
+
+httpx, urllib3 and ssl are imported with the first question: a run that finds all it wants in the cache or the store
+asks none.
 """
 
 from __future__ import annotations
 
-import netrc
 import os
 import random
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
-
-import httpx
-from tenacity import RetryCallState, Retrying, retry_if_exception
-from tenacity.nap import sleep_using_event
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from wheelhouse import __version__
 from wheelhouse.edge.credentials import Keyring
@@ -38,11 +34,16 @@ from wheelhouse.edge.http_errors import (
     Unreachable,
     UnsafeRedirect,
 )
-from wheelhouse.edge.proxies import Proxies
-from wheelhouse.edge.transport import Urllib3Transport
-from wheelhouse.edge.trust import trust
 from wheelhouse.events import Listener, Noted, ignore
 from wheelhouse.urls import host, origin, redact, split_credentials
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+    from tenacity import RetryCallState
+
+    from wheelhouse.edge.proxies import Proxies
 
 REDIRECTS = 10
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -77,7 +78,6 @@ class Http:
     def __init__(self, settings: HttpSettings, *, listen: Listener = ignore) -> None:
         self.settings = settings
         self._listen = listen
-        self._proxies = Proxies.from_environment(settings.proxy)
         self._credentials = {origin(place): pair for place, pair in settings.credentials.items()}
         self._given_up: dict[str, Unreachable | ProxyRefused] = {}  # by origin, for the run
         self._closed = threading.Event()
@@ -150,6 +150,8 @@ class Http:
 
     def _patiently(self, url: str, ask: Callable[[], T]) -> T:
         """`ask`, again and again while that may help."""
+        from tenacity import Retrying, retry_if_exception
+        from tenacity.nap import sleep_using_event
 
         def failure(state: RetryCallState) -> HttpError:
             error = state.outcome.exception() if state.outcome else None
@@ -178,6 +180,8 @@ class Http:
             raise
 
     def _whole(self, method: str, url: str, headers: Mapping[str, str] | None, limit: int | None) -> httpx.Response:
+        from wheelhouse.edge.web import httpx
+
         with self._answer(method, url, headers or {}) as answer:
             body = bytearray()
             try:
@@ -211,6 +215,8 @@ class Http:
 
     def _ask(self, method: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
         """One question, one answer. Credentials are chosen anew for each place, so none travels to another origin."""
+        from wheelhouse.edge.web import httpx
+
         try:
             bare, credentials = split_credentials(url)
             asked = origin(bare)
@@ -241,6 +247,9 @@ class Http:
         return answer
 
     def _client(self, proxy: str | None) -> httpx.Client:
+        from wheelhouse.edge.transport import Urllib3Transport
+        from wheelhouse.edge.web import httpx
+
         with self._lock:
             if proxy not in self._clients:
                 transport = Urllib3Transport(
@@ -255,10 +264,18 @@ class Http:
             return self._clients[proxy]
 
     def _tls(self) -> ssl.SSLContext:
+        from wheelhouse.edge.trust import trust
+
         with self._lock:
             if self._trusted is None:
                 self._trusted = trust(self.settings.ca_file, self.settings.client_cert)
             return self._trusted
+
+    @cached_property
+    def _proxies(self) -> Proxies:
+        from wheelhouse.edge.proxies import Proxies
+
+        return Proxies.from_environment(self.settings.proxy)
 
     @cached_property
     def _netrc(self) -> Mapping[str, tuple[str, str]]:
@@ -272,6 +289,8 @@ _FRAMING = frozenset(
 
 def _next_place(url: str, location: str) -> str:
     """Where a redirect leads; https is never left, and only the web is entered. Raises `UnsafeRedirect`."""
+    from wheelhouse.edge.web import httpx
+
     try:
         place = httpx.URL(url).join(location)
     except (ValueError, httpx.InvalidURL) as error:
@@ -287,6 +306,8 @@ def retry_after(value: str | None, *, now: float) -> float | None:
         return None
     if value.strip().isdecimal():
         return float(value)
+    from email.utils import parsedate_to_datetime
+
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now)
     except (ValueError, TypeError, OverflowError):
@@ -298,6 +319,8 @@ def read_netrc(environment: Mapping[str, str], listen: Listener = ignore) -> dic
 
     Its `default` entry is left out: it would go to every host that a page points to.
     """
+    import netrc
+
     try:
         named = environment.get("NETRC")
         places = [Path(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]

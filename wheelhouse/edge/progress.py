@@ -20,6 +20,7 @@ from wheelhouse.events import (
     FileFailed,
     FileRestarted,
     FileStarted,
+    Found,
     Noted,
     Resolving,
     Said,
@@ -29,7 +30,7 @@ from wheelhouse.events import (
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-_YELLOW, _PLAIN = "\x1b[33m", "\x1b[0m"
+_RED, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
 _NAME = 30  # columns for a file name beside a bar: with size, speed and time it is 80
 
 
@@ -84,6 +85,8 @@ class Console:
             match event:
                 case Warned():
                     self._warn(event)
+                case Found():
+                    self._found(event)
                 case Noted(message):
                     if self._verbose and not self._quiet:
                         self._print(message)
@@ -105,6 +108,15 @@ class Console:
         self._print(f"{yellow}warning:{plain} {event.message}")
         for line in event.hint.splitlines():
             self._print(f"hint: {line}")
+
+    def _found(self, event: Found) -> None:
+        color = _RED if event.severity == "error" else _YELLOW
+        before, plain = (color, _PLAIN) if self._color else ("", "")
+        self._print(f"{before}{event.severity}[{event.rule}]:{plain} {event.message}")
+        if event.why:
+            self._print(f"  why: {event.why}")
+        for line in event.hint.splitlines():
+            self._print(f"  hint: {line}")
 
     def _resolving(self, event: Resolving) -> None:
         if self._terminal:

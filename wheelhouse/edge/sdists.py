@@ -14,11 +14,12 @@ from packaging.version import Version
 from wheelhouse import metadata as core
 from wheelhouse.digests import Check, Digest, DigestMismatch, SizeMismatch
 from wheelhouse.edge import files
+from wheelhouse.edge.files import local_path
 from wheelhouse.edge.http import Http
 from wheelhouse.edge.http_errors import Refused, status_line
 from wheelhouse.edge.store import Store
 from wheelhouse.edge.transfer import NotServed
-from wheelhouse.edge.wheels import NotCached, local_path
+from wheelhouse.edge.wheels import NotCached
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.events import Listener, Said, Warned, ignore
 from wheelhouse.lock import Lock, LockedBuild, LockedSdist, LockedWheel

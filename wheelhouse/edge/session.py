@@ -1,30 +1,33 @@
-"""What a run holds open: the way to the web, the cache, the store and the readers of indexes."""
+"""What a run holds open: the way to the web, the cache, the store and the readers of indexes.
+
+Each is made, and its modules are imported, when it is first asked for: a fetch that finds everything in the store needs
+no HTTP, and only what locks needs the readers of indexes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from wheelhouse.edge import pip
-from wheelhouse.edge.cache import Cache
-from wheelhouse.edge.catalog import Shared
-from wheelhouse.edge.credentials import Keyring
-from wheelhouse.edge.http import Http, HttpSettings
-from wheelhouse.edge.index import PageReader
 from wheelhouse.edge.places import cache_folder
-from wheelhouse.edge.sdists import SdistReader
 from wheelhouse.edge.store import Store
-from wheelhouse.edge.wheels import WheelReader
-from wheelhouse.edge.workers import Workers
 from wheelhouse.events import Event, Listener, ignore
 from wheelhouse.indexes import PYTORCH_URL
 from wheelhouse.urls import origin, with_credentials
 
 if TYPE_CHECKING:
+    from wheelhouse.edge.cache import Cache
+    from wheelhouse.edge.catalog import Shared
+    from wheelhouse.edge.http import Http
+    from wheelhouse.edge.index import PageReader
     from wheelhouse.edge.isolation import BuildSettings
+    from wheelhouse.edge.sdists import SdistReader
+    from wheelhouse.edge.wheels import WheelReader
+    from wheelhouse.edge.workers import Workers
 
 _READERS = 24  # threads that read pages and metadata: they wait for the network nearly all the time
 
@@ -55,35 +58,75 @@ class Session:
     """Everything open; use it in a `with`. Leaving it never waits for threads that only guessed."""
 
     def __init__(self, settings: Settings, *, listen: Listener = ignore) -> None:
-        root = cache_folder(settings.cache_dir)
         self.settings, self.listen = settings, listen
+        self._root = cache_folder(settings.cache_dir)
         self._told: set[Event] = set()
-        self.http = Http(
+        self.store = Store(self._root / "wheels")
+
+    @cached_property
+    def http(self) -> Http:
+        from wheelhouse.edge.credentials import Keyring
+        from wheelhouse.edge.http import Http, HttpSettings
+
+        settings = self.settings
+        return Http(
             HttpSettings(
                 ca_file=settings.ca_file,
                 client_cert=settings.client_cert,
                 proxy=settings.proxy,
                 credentials=settings.credentials,
-                keyring=Keyring(settings.keyring, settings.keyring_services, listen=listen),
+                keyring=Keyring(settings.keyring, settings.keyring_services, listen=self.listen),
             ),
-            listen=listen,
+            listen=self.listen,
         )
-        self.store = Store(root / "wheels")
-        self.cache = Cache(root if settings.cached else None)
-        self.pages = PageReader(
+
+    @cached_property
+    def cache(self) -> Cache:
+        from wheelhouse.edge.cache import Cache
+
+        return Cache(self._root if self.settings.cached else None)
+
+    @cached_property
+    def pages(self) -> PageReader:
+        from wheelhouse.edge.index import PageReader
+
+        settings = self.settings
+        return PageReader(
             self.http, self.cache, offline=settings.offline, refresh=settings.refresh, pytorch_url=settings.pytorch_url
         )
-        self.wheels = WheelReader(self.http, self.cache, self.store, offline=settings.offline, listen=listen)
-        self.sdists = SdistReader(
-            self.http, root / "sdists", offline=settings.offline, rebuild=settings.rebuild, listen=listen
+
+    @cached_property
+    def wheels(self) -> WheelReader:
+        from wheelhouse.edge.wheels import WheelReader
+
+        return WheelReader(self.http, self.cache, self.store, offline=self.settings.offline, listen=self.listen)
+
+    @cached_property
+    def sdists(self) -> SdistReader:
+        from wheelhouse.edge.sdists import SdistReader
+
+        settings = self.settings
+        return SdistReader(
+            self.http, self._root / "sdists", offline=settings.offline, rebuild=settings.rebuild, listen=self.listen
         )
-        self.workers = Workers(_READERS, "reader")
-        self.shared = Shared(self.pages, self.wheels, self.workers, listen=listen)
+
+    @cached_property
+    def workers(self) -> Workers:
+        from wheelhouse.edge.workers import Workers
+
+        return Workers(_READERS, "reader")
+
+    @cached_property
+    def shared(self) -> Shared:
+        from wheelhouse.edge.catalog import Shared
+
+        return Shared(self.pages, self.wheels, self.workers, listen=self.listen)
 
     def build_settings(self, *known: str | None) -> BuildSettings:
         """How an sdist is built: build requirements come from the index that this run is told, else from the first
         known one (its lock's), else from the one that pip is configured for. Raises `NoDefaultIndex`.
         """
+        from wheelhouse.edge import pip
         from wheelhouse.edge.isolation import BuildSettings
 
         settings = self.settings
@@ -114,5 +157,8 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.workers.close()
-        self.http.close()
+        made = vars(self)
+        if "workers" in made:
+            self.workers.close()
+        if "http" in made:
+            self.http.close()

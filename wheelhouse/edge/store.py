@@ -191,7 +191,9 @@ class Store:
     def place(self, digest: Digest, destination: Path) -> Path:
         """The wheel at `destination`: a hard link, or a verified copy where none can be. Always in one step.
 
-        A right file that is already there stays. `destination.name` is the caller's to judge (`files.wheel_filename`).
+        A right file that is already there stays: the same file, a copy that was verified when it was made and still has
+        the size and time of the store's, or one with the same bytes. `destination.name` is the caller's to judge
+        (`files.wheel_filename`).
         Raises `NotStored`; `DigestMismatch` when the store's own file is damaged, which is then removed from the store.
         """
         source = self.path(digest)
@@ -260,14 +262,17 @@ class Store:
 
 
 def _is_right(destination: Path, source: Path, digest: Digest) -> bool:
-    """Whether `destination` is the wheel already: the same file, or the same bytes."""
+    """Whether `destination` is the wheel already. Bytes are read only where size and time do not tell."""
     try:
         if destination.is_symlink():
             return False
         if destination.samefile(source):
             return True
-        if destination.stat().st_size != source.stat().st_size:
+        found, kept = destination.stat(), source.stat()
+        if found.st_size != kept.st_size:
             return False
+        if found.st_mtime_ns == kept.st_mtime_ns and found.st_mtime_ns % 10**9:  # whole seconds: not precise enough
+            return True
         check = Check(destination.name)
         with destination.open("rb") as file:
             while chunk := file.read(_CHUNK):
@@ -278,7 +283,9 @@ def _is_right(destination: Path, source: Path, digest: Digest) -> bool:
 
 
 def _copy(source: Path, destination: Path, check: Check) -> None:
-    """The bytes of `source`, checked as they pass, become `destination` in one step. Its mode is an ordinary file's."""
+    """The bytes of `source`, checked as they pass, become `destination` in one step. Its time is that of `source`, its
+    mode an ordinary file's.
+    """
     temporary = files.beside(destination)
     try:
         with source.open("rb") as read, temporary.open("xb") as write:
@@ -286,6 +293,8 @@ def _copy(source: Path, destination: Path, check: Check) -> None:
                 check.update(chunk)
                 write.write(chunk)
         check.finish()
+        found = source.stat()
+        os.utime(temporary, ns=(found.st_atime_ns, found.st_mtime_ns))
         files.settle(temporary, destination)
     except OSError as error:
         if files.is_full(error):

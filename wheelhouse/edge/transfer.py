@@ -7,8 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
-
-import httpx
+from typing import TYPE_CHECKING
 
 from wheelhouse.digests import Check, Digest, SizeMismatch
 from wheelhouse.edge import files
@@ -19,6 +18,9 @@ from wheelhouse.edge.window import IN_FLIGHT, Ahead, ContentRange, Window, stron
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.events import FileAdvanced, FileRestarted, FileStarted, Listener
 from wheelhouse.urls import redact
+
+if TYPE_CHECKING:
+    import httpx
 
 _CHUNK = 1 << 20
 _RESTARTS = 8  # of one file in one run; a server that answers something else each time is left then
@@ -83,7 +85,7 @@ class Transfer:
         """
         self._in_ranges = not again
         self._total = self.size
-        with self._opened():
+        with self._opened(), self._window.file():
             if again:
                 self._restart("its bytes are other than promised")
             else:
@@ -165,7 +167,9 @@ class Transfer:
             return self._aheads[0].start
         if self._total is None:
             return start + segment
-        return start + segment if self._total - start > 2 * segment else None
+        if self._total - start <= 2 * segment:
+            return None
+        return start + segment if self._window.open else self._total
 
     def _append_range(self, answer: httpx.Response, start: int, end: int | None) -> None:
         told = ContentRange.of(answer)
@@ -179,13 +183,13 @@ class Transfer:
             return
         self._learn(answer, told.total)
         last = told.last + 1 if end is None else min(end, told.last + 1)
+        ends = told.total is None and end is not None and last < end
         if last < (self._total or 0):
-            self._look_ahead(last)
-        self._append(answer, last)
+            self._look_ahead(last, IN_FLIGHT - 1)
+        last = self._append_to(answer, last)
         if self._check.count < last:
             raise CutOff(self.url)
-        if told.total is None and end is not None and last < end:
-            self._ended = True
+        self._ended = ends
 
     def _append_whole(self, answer: httpx.Response) -> None:
         if self._check.count:
@@ -193,7 +197,12 @@ class Transfer:
         length = answer.headers.get("content-length", "")
         plain = "content-encoding" not in answer.headers and length.isdecimal() and len(length) <= 18
         self._learn(answer, int(length) if plain else None)
-        self._append(answer, None)
+        for chunk in answer.iter_raw():
+            self._proceed()
+            if self._total is not None and self._check.count + len(chunk) > self._total:
+                actual = self._check.count + len(chunk)
+                raise SizeMismatch(self.filename, expected=self._total, actual=actual)
+            self._write(memoryview(chunk))
         if self._total is not None and self._check.count < self._total:
             raise CutOff(self.url)
         self._ended = True
@@ -213,27 +222,31 @@ class Transfer:
             self.validator = strong_validator(answer) if self._check.count == 0 else self.validator
             self.slot.comes_from(Source(redact(self.url), self.validator))
 
-    def _append(self, answer: httpx.Response, last: int | None) -> None:
-        """The body, up to byte `last` of the file (not included); more than was promised is an error."""
+    def _append_to(self, answer: httpx.Response, last: int) -> int:
+        """The body, up to byte `last` of the file (not included) or to where segments ahead take over: that place."""
         for chunk in answer.iter_raw():
             self._proceed()
-            piece = memoryview(chunk)
-            if last is not None:
-                piece = piece[: last - self._check.count]
-            elif self._total is not None and self._check.count + len(chunk) > self._total:
-                actual = self._check.count + len(chunk)
-                raise SizeMismatch(self.filename, expected=self._total, actual=actual)
-            self._write(piece)
-            if last is not None and self._check.count >= last:
-                return
+            self._write(memoryview(chunk)[: last - self._check.count])
+            last = self._nearer(last)
+            if self._check.count >= last:
+                break
+        return last
 
-    def _look_ahead(self, position: int) -> None:
-        """Have the next segments fetched, as far as the file goes, the bound allows, and buffers are free."""
+    def _nearer(self, last: int) -> int:
+        """Where the answer that is being read may end: earlier than `last`, when the window has opened meanwhile."""
+        start = self._check.count + self._window.segment
+        if last - start > self._window.segment and last == self._total and not self._aheads and self._window.open:
+            self._look_ahead(start, IN_FLIGHT - 1)
+            return start if self._aheads else last
+        return last
+
+    def _look_ahead(self, position: int, in_flight: int) -> None:
+        """Have the next segments fetched, `in_flight` at a time, as far as the file goes and the window is open."""
         if not self._in_ranges or self._total is None:
             return
         headers = {} if self.validator is None else {"If-Range": self.validator}
         start = self._aheads[-1].end if self._aheads else position
-        while len(self._aheads) < IN_FLIGHT - 1 and start < self._total:
+        while len(self._aheads) < in_flight and start < self._total:
             end = min(start + self._window.segment, self._total)
             ahead = self._window.ahead(self.url, headers, start, end, total=self._total, validator=self.validator)
             if ahead is None:
@@ -245,10 +258,10 @@ class Transfer:
         """Append the segment that was fetched ahead, if that is the next one; False when the next must be asked for."""
         if not self._aheads or self._aheads[0].start != self._check.count:
             return False
+        self._look_ahead(self._aheads[-1].end, IN_FLIGHT)
         ahead = self._aheads.popleft()
         try:
             piece = ahead.bytes()
-            self._look_ahead(ahead.end)
             if piece:
                 self._write(piece)
         finally:

@@ -13,16 +13,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-import httpx
 import urllib3
 from urllib3 import exceptions as u3
 
 from wheelhouse.edge.http_errors import BadUrl, CutOff, HttpError, ProxyRefused, Stalled, TlsFailed, Unreachable
+from wheelhouse.edge.web import httpx
 from wheelhouse.urls import redact, split_credentials
 
 CONNECTIONS = 64  # kept alive for each host; more than the threads that we ever run
 _E = TypeVar("_E", bound=BaseException)
-_CHUNK = 1 << 18  # bytes asked of the socket at once; what is there is taken, so nothing read is lost in a timeout
+_CHUNK = 1 << 19  # bytes asked of the socket at once; what is there is taken, so nothing read is lost in a timeout
 
 
 class Urllib3Transport(httpx.BaseTransport):

@@ -1,21 +1,25 @@
 """Segments fetched ahead of where a file is being written, in a bounded number of buffers.
 
 The buffers are the memory bound of a whole fetch: whoever finds none free simply goes on without. They are made once
-and used again, because freed 8 MiB blocks do not always go back to the system.
+and used again, because freed 8 MiB blocks do not always go back to the system. Connections are bounded too: while
+enough files come at a time, segments of one bring nothing and cost a copy of each byte (docs/decisions, 17).
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-
-import httpx
+from typing import TYPE_CHECKING
 
 from wheelhouse.edge.http import Http
 from wheelhouse.edge.http_errors import HttpError
 from wheelhouse.edge.workers import Task, Workers
+
+if TYPE_CHECKING:
+    import httpx
 
 SEGMENT = 8 << 20  # bytes; DESIGN §7
 IN_FLIGHT = 4  # segments of one file, the one that is being appended included; DESIGN §7
@@ -58,25 +62,49 @@ class Ahead:
 
 
 class Window:
-    """The buffers of one fetch. `peak` is the largest number that was in use at one time."""
+    """The buffers of one fetch. `peak` is the largest number that was in use at one time.
 
-    def __init__(self, http: Http, *, segment: int = SEGMENT, buffers: int = BUFFERS) -> None:
+    `connections`: no more files and segments together are asked for at a time; None: the buffers alone decide.
+    """
+
+    def __init__(
+        self, http: Http, *, segment: int = SEGMENT, buffers: int = BUFFERS, connections: int | None = None
+    ) -> None:
         self.segment, self.peak = segment, 0
-        self._http, self._buffers = http, buffers
+        self._http, self._buffers, self._connections = http, buffers, connections
+        self._files = 0
         self._free: list[bytearray] = []
         self._used = 0
         self._lock = threading.Lock()
         self._workers = Workers(buffers, "ahead")
 
+    @contextmanager
+    def file(self) -> Iterator[None]:
+        """While a file is fetched: its own connection counts."""
+        with self._lock:
+            self._files += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._files -= 1
+
+    @property
+    def open(self) -> bool:
+        """Whether one more segment may be fetched ahead; another thread may be quicker to take it."""
+        return self._used < self._buffers and (
+            self._connections is None or self._files + self._used < self._connections
+        )
+
     def ahead(
         self, url: str, headers: Mapping[str, str], start: int, end: int, *, total: int | None, validator: str | None
     ) -> Ahead | None:
-        """Begin to fetch bytes `start` to `end` (not included); None when no buffer is free.
+        """Begin to fetch bytes `start` to `end` (not included); None when the window is not open.
 
         An answer that is not this very range of a file of `total` bytes with this `validator` counts as nothing.
         """
         with self._lock:
-            if self._used >= self._buffers:
+            if not self.open:
                 return None
             buffer = self._free.pop() if self._free else bytearray(self.segment)
             self._used += 1

@@ -56,6 +56,7 @@ def layout(
     *,
     lock_toml: str,
     unpacked: Mapping[str, int],
+    needs: Mapping[str, object],
     scripts: Mapping[str, bytes],
     tool: str,
     wheel_folder: str,
@@ -63,9 +64,9 @@ def layout(
     """Every file to lay out, sorted by path; the same for the same arguments.
 
     `lock_toml` is the text of `pylock.toml`, its paths relative to the folder; `unpacked` the unpacked bytes by wheel
-    file name, as far as known; `scripts` the bytes of `install.sh` and `install.py`; `tool` this program and its
-    version; `wheel_folder` is `wheels/` in a bundle and empty where the wheels lie beside the scripts. Raises
-    `NoInstaller`.
+    file name, as far as known; `needs` what the server itself must have, as JSON values; `scripts` the bytes of the
+    programs of the offline side; `tool` this program and its version; `wheel_folder` is `wheels/` in a bundle and empty
+    where the wheels lie beside the scripts. Raises `NoInstaller`.
     """
     installer = lock.installer or next((package for package in lock.packages if package.name == "pip"), None)
     if installer is None:
@@ -73,7 +74,7 @@ def layout(
     manifest = {
         "format": FORMAT,
         "tool": tool,
-        "targets": [_manifest(lock, target, installer, unpacked, wheel_folder)],
+        "targets": [_manifest(lock, target, installer, unpacked, wheel_folder) | {"needs": dict(needs)}],
     }
     texts = {
         "MANIFEST.json": json.dumps(manifest, indent=2, ensure_ascii=True) + "\n",
@@ -82,7 +83,7 @@ def layout(
         "requirements.txt": requirements(lock.packages),
     }
     entries = [Entry(path=path, content=text.encode()) for path, text in texts.items()]
-    entries += [Entry(path=path, content=code, executable=path == "install.sh") for path, code in scripts.items()]
+    entries += [Entry(path=path, content=code, executable=path.endswith(".sh")) for path, code in scripts.items()]
     entries += [Entry(path=wheel_folder + wheel.filename, wheel=wheel) for wheel in lock.wheels()]
     entries.append(Entry(path="SHA256SUMS", content=_sums(entries)))
     return tuple(sorted(entries, key=lambda entry: entry.path))
