@@ -170,3 +170,10 @@ def test_onnxruntime_gpu_without_code_for_a_v100_is_a_warning() -> None:
     assert found("windows-x86_64-cu130-py312-driver580.95-sm70", "onnxruntime-gpu==1.31.1") == []
     both = (Gpu(name="Tesla V100-SXM2-16GB", capability=(7, 0)), Gpu(name="NVIDIA A100-PCIE-40GB", capability=(8, 0)))
     assert found("linux-x86_64-cu130-py312", "onnxruntime-gpu==1.31.1", driver="580.95", gpus=both) == []
+
+
+def test_without_a_named_driver_the_way_out_is_another_channel_and_never_the_cpu_alone() -> None:
+    (volta,) = found("linux-x86_64-cu128-py311-sm70", "torch==2.11.0+cu128")
+    assert volta.way_out.splitlines()[0] == "`--target linux-x86_64-cu126-py311-sm70`, which has torch 2.11.0 too"
+    (blackwell,) = found("linux-x86_64-cu126-py311-sm120", "torch==2.11.0+cu126")
+    assert blackwell.way_out == "`--target linux-x86_64-cu128-py311-sm120`, which has torch 2.11.0 too"

@@ -15,7 +15,19 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheelhouse import metadata
-from wheelhouse.metadata import BadMetadata, CoreMetadata, Missing, SparseFile, read_metadata, unpacked_size
+from wheelhouse.metadata import (
+    BadMetadata,
+    CoreMetadata,
+    Missing,
+    SparseFile,
+    is_of_an_extra,
+    pack,
+    parse,
+    read_metadata,
+    unpack,
+    unpacked_size,
+)
+from wheelhouse.target import Target
 
 NAME = "torch-2.1.2+cu121-cp310-cp310-linux_x86_64.whl"
 TORCH = b"""Metadata-Version: 2.1
@@ -304,3 +316,54 @@ def test_a_sparse_file_is_the_file_or_says_what_is_missing(
 def test_bytes_outside_the_file_are_not_taken() -> None:
     with pytest.raises(ValueError, match="bytes 9 to 11 are outside a file of 10 bytes"):
         SparseFile(10).add(9, b"xx")
+
+
+FILE = "foo-1.0-py3-none-any.whl"
+NAMES = st.sampled_from(["foo", "Foo_Bar", "a.b-c", "x[y]", "x[a,b]", "x [y]", "-x", "x "])
+CLAUSES = st.sampled_from(
+    ["", ">=1.0", "(>=1,<2)", " >= 1.0, < 2", "==1.*", ">=1.*", "~=1", "~=1.4", "(>1", "===x", "@ https://a/b"]
+)
+TERMS = st.sampled_from(
+    [
+        'extra == "dev"', "extra=='dev'", "(extra == 'dev')", 'python_version < "3.8"', "python_version ~= 'x'",
+        "(extra == 'dev'", "sys_platform != 'win32'", "os_name < 'a'", "extra != 'dev'", 'python_full_version >= "3.8.1"',
+        "python_version in '3.8'",
+    ]
+)  # fmt: skip
+LINES = st.builds(
+    lambda name, clause, terms, word: f"{name}{clause}; {f' {word} '.join(terms)}" if terms else f"{name}{clause}",
+    NAMES, CLAUSES, st.lists(TERMS, max_size=3), st.sampled_from(["and", "or"]),
+)  # fmt: skip
+
+
+@given(line=LINES)
+def test_a_line_that_is_taken_for_an_extras_can_be_read_and_never_holds_without_one(line: str) -> None:
+    if is_of_an_extra(line):
+        marker = Requirement(line).marker
+        assert marker is not None
+        for target in ("linux-x86_64-py37", "windows-x86_64-py312"):
+            assert not Target.parse(target).admits(marker)
+            Target.parse(target).admits(marker, {"dev"})  # nor is it ever refused
+
+
+@given(lines=st.lists(LINES, max_size=5))
+def test_what_was_packed_is_what_is_unpacked(lines: list[str]) -> None:
+    text = "Metadata-Version: 2.1\nName: Foo\nVersion: 1.0\nRequires-Python: >=3.8\nProvides-Extra: Dev_Tools\n"
+    content = (text + "".join(f"Requires-Dist: {line}\n" for line in lines)).encode()
+    try:
+        found = parse(content, filename=FILE)
+    except BadMetadata:
+        return
+    again = unpack(pack(found), filename=FILE, name=found.name, version=found.version)
+    assert (again, list(again.requires_for(()))) == (found, list(found.requires_for(())))
+    assert unpack(content, filename=FILE) == found  # METADATA as it is will do
+
+
+def test_what_was_packed_must_be_of_the_file() -> None:
+    packed = pack(parse(b"Metadata-Version: 2.1\nName: foo\nVersion: 1.0\n", filename=FILE))
+    with pytest.raises(BadMetadata, match="it is that of `foo`"):
+        unpack(packed, filename=FILE, name=canonicalize_name("bar"))
+    with pytest.raises(BadMetadata, match=r"it is that of version 1\.0"):
+        unpack(packed, filename=FILE, version=Version("2.0"))
+    with pytest.raises(BadMetadata, match="what was kept of it cannot be read"):
+        unpack(packed[:-3], filename=FILE)

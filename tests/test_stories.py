@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from world import FakeIndex, FakePyTorch, build_wheel, pip_wheel
 from world.bundles import interpreters
 from world.machines import machine

@@ -164,6 +164,33 @@ def test_the_best_channel(driver: str | None, capabilities: list[tuple[int, int]
     assert suggest.best_channel(os="linux", driver=driver, capabilities=capabilities) == channel
 
 
+def test_a_driver_that_nobody_named_is_not_judged_and_no_channel_is_chosen() -> None:
+    found = on("linux-x86_64-cu126-py310-sm70")
+    assert [option.channel for option in found.options][:5] == ["cu126", "cu124", "cu121", "cu118", "cu129"]
+    assert refused("linux-x86_64-cu126-py310-sm70") == {
+        "cu132": "no code for compute capability 7.0",
+        "cu130": "no code for compute capability 7.0",
+    }
+    told = suggest.lines(found)
+    assert max(map(len, told)) <= 80
+    assert told[3] == "  cu126  torch 2.6.0 to 2.14.1   CUDA 12.6, with driver 525.60.13 or newer"
+    assert told[-1] == "The driver decides: name it, such as `--driver 535.104`"
+    assert not any(line.startswith("Take") for line in told)
+
+
+def test_a_server_without_a_driver_takes_cpu() -> None:
+    found = suggest.suggest(Machine.of_server(server(gpus=(A100,))))
+    assert [option.channel for option in found.options] == ["cpu"]
+    assert {option.reason for option in found.refused} == {"no NVIDIA driver was seen"}
+    assert suggest.lines(found)[-1] == "Take `--target linux-x86_64-cpu-py310`"
+
+
+def test_a_driver_that_is_too_new_for_the_gpu_is_told() -> None:
+    told = suggest.lines(on("linux-x86_64-cu118-py310-driver580.65.06-sm37"))
+    assert "! driver 580.65.06 does not drive Kepler GPUs: R470 was the last branch that did" in told
+    assert not any(line.startswith("!") for line in suggest.lines(on("linux-x86_64-cu118-py310-driver470.82-sm37")))
+
+
 def test_macos_takes_cpu() -> None:
     assert suggest.best_channel(os="macos", arch="aarch64", driver=None) == "cpu"
 

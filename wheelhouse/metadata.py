@@ -6,13 +6,13 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import BinaryIO
+from functools import cached_property, lru_cache
+from typing import BinaryIO, overload
 
-from packaging.metadata import parse_email
+import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidName, NormalizedName, canonicalize_name
@@ -43,15 +43,147 @@ class BadMetadata(WheelhouseError):
         return f"the metadata of `{self.filename}` cannot be used: {self.reason}"
 
 
+class Requires(Sequence[Requirement]):
+    """What a wheel requires, in its file's order, each made of its line when somebody looks at it.
+
+    Requirements are shared between wheels: never change one. Most lines of most wheels stand for an extra that nobody
+    asks for, and a requirement costs 30 µs.
+    """
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.lines = tuple(lines)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    @overload
+    def __getitem__(self, at: int) -> Requirement: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Requirement, ...]: ...
+    def __getitem__(self, at: int | slice) -> Requirement | tuple[Requirement, ...]:
+        if isinstance(at, slice):
+            return tuple(_requirement(line) for line in self.lines[at])
+        return _requirement(self.lines[at])
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, Sequence) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.lines)
+
+    @cached_property
+    def without_extras(self) -> tuple[Requirement, ...]:
+        """Those that may hold where no extra is asked for."""
+        return tuple(_requirement(line) for line in self.lines if not is_of_an_extra(line))
+
+
 @dataclass(frozen=True, kw_only=True)
 class CoreMetadata:
     """What one wheel says of itself, as far as it decides what else is needed."""
 
     name: NormalizedName
     version: Version
-    requires: tuple[Requirement, ...]  # in the file's order; shared between wheels: never change one
+    requires: Sequence[Requirement]
     requires_python: SpecifierSet | None  # None: admits all, also when what stands there cannot be read
     extras: frozenset[NormalizedName]
+
+    def requires_for(self, extras: Collection[str]) -> Sequence[Requirement]:
+        """What it requires, as far as that can hold with these extras."""
+        if not extras and isinstance(self.requires, Requires):
+            return self.requires.without_extras
+        return self.requires
+
+    def requires_on(self, projects: Container[str]) -> Iterator[Requirement]:
+        """What it requires of these projects, with whatever extras."""
+        if not isinstance(self.requires, Requires):
+            yield from (each for each in self.requires if canonicalize_name(each.name) in projects)
+            return
+        for line in self.requires.lines:
+            name = _NAME.match(line)
+            if name is not None and _normalized(name[0]) in projects:
+                yield _requirement(line)
+
+
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_normalized = lru_cache(maxsize=4096)(canonicalize_name)
+
+# A line that holds with its extra only, in the ways that build tools write it; such a line can always be read
+_NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,5}"
+_VERSION = rf"{_NUMBER}(?:(?:a|b|rc)[0-9]{{1,4}})?(?:\.post[0-9]{{1,4}})?(?:\.dev[0-9]{{1,4}})?"
+_CLAUSE = rf"(?:[=!]= ?(?:{_VERSION}|{_NUMBER}\.\*)|[<>]=? ?{_VERSION}|~= ?[0-9]{{1,9}}\.{_NUMBER})"
+_CLAUSES = rf"{_CLAUSE}(?: ?, ?{_CLAUSE})*"
+_EXTRA = r"""extra ?== ?(?:'[A-Za-z0-9._-]+'|"[A-Za-z0-9._-]+")"""
+_PYTHON = rf"""python_(?:full_)?version ?(?:[<>=!]=|[<>]) ?(?:'{_NUMBER}'|"{_NUMBER}")"""
+_SYSTEM = r"""(?:sys_platform|os_name|platform_(?:system|machine|python_implementation)|implementation_name) ?[!=]= ?"""
+_SYSTEM += r"""(?:'[A-Za-z0-9_]+'|"[A-Za-z0-9_]+")"""
+_TERM = rf"(?:\((?:{_EXTRA}|{_PYTHON}|{_SYSTEM})\)|{_EXTRA}|{_PYTHON}|{_SYSTEM})"
+_OF_AN_EXTRA = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?: ?\[[A-Za-z0-9]+(?:[_-][A-Za-z0-9]+)*\])?"
+    rf" ?(?:\({_CLAUSES}\)|{_CLAUSES})? ?; ?(?:{_TERM} and ){{0,4}}\(?{_EXTRA}\)?(?: and {_TERM}){{0,4}}"
+)
+
+
+@lru_cache(maxsize=16384)
+def is_of_an_extra(line: str) -> bool:
+    """Whether a `Requires-Dist` is one that can be read, and that holds with an extra only."""
+    if "extra" not in line or len(line) > 300:
+        return False
+    if line.count("(") != line.count(")"):
+        return False
+    return _OF_AN_EXTRA.fullmatch(line) is not None
+
+
+_FORM = b"\x00wheelhouse 1\n"
+
+
+class _Kept(msgspec.Struct, array_like=True):
+    name: str
+    version: str
+    requires: list[str]
+    requires_python: str
+    extras: list[str]
+
+
+_encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_Kept)
+
+
+def pack(metadata: CoreMetadata) -> bytes:
+    """What was parsed, in a form that `unpack` reads in a tenth of the time."""
+    requires = metadata.requires
+    lines = requires.lines if isinstance(requires, Requires) else [str(each) for each in requires]
+    python = "" if metadata.requires_python is None else str(metadata.requires_python)
+    kept = _Kept(metadata.name, str(metadata.version), list(lines), python, sorted(metadata.extras))
+    return _FORM + _encoder.encode(kept)
+
+
+def unpack(
+    content: bytes, *, filename: str, name: NormalizedName | None = None, version: Version | None = None
+) -> CoreMetadata:
+    """What `pack` gave, or METADATA as it is. Raises as `parse`."""
+    if not content.startswith(_FORM):
+        return parse(content, filename=filename, name=name, version=version)
+    try:
+        kept = _decoder.decode(content[len(_FORM) :])
+    except msgspec.DecodeError as error:
+        raise BadMetadata(filename, f"what was kept of it cannot be read: {error}") from error
+    found = version if version is not None and str(version) == kept.version else Version(kept.version)
+    _agree(filename, name, version, NormalizedName(kept.name), found)
+    return CoreMetadata(
+        name=NormalizedName(kept.name),
+        version=found,
+        requires=Requires(kept.requires),
+        requires_python=specifiers(kept.requires_python),
+        extras=frozenset(NormalizedName(each) for each in kept.extras),
+    )
+
+
+def _agree(
+    filename: str, name: NormalizedName | None, version: Version | None, own_name: NormalizedName, own_version: Version
+) -> None:
+    if name is not None and name != own_name:
+        raise BadMetadata(filename, f"it is that of `{own_name}`")
+    if version is not None and version != own_version:
+        raise BadMetadata(filename, f"it is that of version {own_version}")
 
 
 def parse(
@@ -65,6 +197,8 @@ def parse(
     """
     text = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     headers = text.lstrip(b"\n").partition(b"\n\n")[0]
+    from packaging.metadata import parse_email  # the email package takes 5 ms
+
     raw, unparsed = parse_email(b"\n".join(_HEADER.findall(headers)) + b"\n")
     for header in ("metadata-version", "name", "version", "requires-dist", "provides-extra"):
         if header in unparsed:
@@ -74,7 +208,11 @@ def parse(
         own_version = Version(raw.get("version", ""))
         if int(raw.get("metadata_version", "2").partition(".")[0]) > 2:
             raise BadMetadata(filename, f"`Metadata-Version` is {raw['metadata_version']}, and 2.x is the newest known")
-        requires = tuple(_requirement(line) for line in raw.get("requires_dist", ()))
+        lines = [_FOLD.sub(" ", line) for line in raw.get("requires_dist", ())]
+        for line in lines:
+            if not is_of_an_extra(line):
+                _requirement(line)  # so that what cannot be read is found here
+        requires = Requires(lines)
     except InvalidName:
         raise BadMetadata(filename, f"`Name` is {raw.get('name')!r}") from None
     except InvalidVersion:
@@ -83,10 +221,7 @@ def parse(
         raise BadMetadata(filename, f"a `Requires-Dist` cannot be read: {' '.join(str(error).split())}") from error
     except ValueError:
         raise BadMetadata(filename, f"`Metadata-Version` is {raw.get('metadata_version')!r}") from None
-    if name is not None and name != own_name:
-        raise BadMetadata(filename, f"it is that of `{own_name}`")
-    if version is not None and version != own_version:
-        raise BadMetadata(filename, f"it is that of version {own_version}")
+    _agree(filename, name, version, own_name, own_version)
     return CoreMetadata(
         name=own_name,
         version=own_version,
@@ -101,7 +236,7 @@ def parse(
 def _requirement(line: str) -> Requirement:
     if _ABSURD.search(line):
         raise InvalidRequirement("a number in it has thousands of digits")
-    return Requirement(_FOLD.sub(" ", line))
+    return Requirement(line)
 
 
 @lru_cache(maxsize=4096)

@@ -14,23 +14,20 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelhouse import __version__
 from wheelhouse.checking import Checks, judged, verdict_of
-from wheelhouse.compat.needs import needs
 from wheelhouse.compat.verdict import Verdict
-from wheelhouse.edge import folders, locks, verification
+from wheelhouse.edge import locks
 from wheelhouse.edge.store import Store
 from wheelhouse.errors import Failures, UsageError, WheelhouseError
 from wheelhouse.events import Said, Warned
 from wheelhouse.lock import Lock, LockedSource, dump
-from wheelhouse.lock.subject import subject_of
-from wheelhouse.outputs.bundle import Entry, layout
 from wheelhouse.outputs.sizes import foreseen
-from wheelhouse.plan import plan
 from wheelhouse.target import Target
 
 if TYPE_CHECKING:
     from wheelhouse.edge.sdists import Built
     from wheelhouse.edge.session import Session
     from wheelhouse.locking import Wanted
+    from wheelhouse.outputs.bundle import Entry
 
 
 TORCH = canonicalize_name("torch")
@@ -65,10 +62,12 @@ def lock(
 
     Raises `NotAll` with what went wrong, after every target was tried.
     """
-    from wheelhouse.edge.local_projects import packed
     from wheelhouse.locking import lock_target
 
-    wanted = replace(wanted, roots=tuple(packed(root, folder / "sdists") for root in wanted.roots))
+    if any(root.direct is not None for root in wanted.roots):
+        from wheelhouse.edge.local_projects import packed
+
+        wanted = replace(wanted, roots=tuple(packed(root, folder / "sdists") for root in wanted.roots))
     written: list[Path] = []
     errors: dict[Target, WheelhouseError] = {}
     pinned: set[NormalizedName] = set()
@@ -145,6 +144,9 @@ def fetch(
     Sdists of the locks are built where the user allowed that when they were locked here, or names them in `from_sdist`.
     Raises `NotAll` after everything else was fetched; only complete folders are laid out.
     """
+    from wheelhouse.edge import folders
+    from wheelhouse.plan import plan
+
     folders.writable(wheel_dir)
     wheels = [wheel for each in found for wheel in each.wheels()]
     errors: list[WheelhouseError] = []
@@ -226,6 +228,7 @@ def bundle(
 
     Raises `NotAll` after every lock was tried.
     """
+    from wheelhouse.edge import folders, verification
     from wheelhouse.edge.sdists import completed
 
     written: list[Path] = []
@@ -254,6 +257,11 @@ def bundle(
 
 
 def _entries(each: Lock, session: Session, *, wheel_folder: str, folder: Path) -> tuple[Entry, ...]:
+    from wheelhouse.compat.needs import needs
+    from wheelhouse.edge import folders
+    from wheelhouse.lock.subject import subject_of
+    from wheelhouse.outputs.bundle import layout
+
     return layout(
         each,
         Target.parse(each.label),
@@ -271,6 +279,8 @@ def verify(paths: Sequence[Path], store: Store) -> list[Path]:
 
     Gives what was found good. Raises `NotAll` after all were read.
     """
+    from wheelhouse.edge import verification
+
     good: list[Path] = []
     errors: list[WheelhouseError] = []
     for path in paths:
@@ -291,6 +301,8 @@ def check(found: Sequence[Lock], checks: Checks, session: Session) -> list[Verdi
 
 def everything(wheel_dir: Path, output: Path) -> list[Path]:
     """Every wheel folder and bundle that is there. Raises `UsageError` where there is none."""
+    from wheelhouse.edge import verification
+
     found = [path for folder in (wheel_dir, output) for path in verification.verifiable(folder)]
     if not found:
         raise UsageError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +17,6 @@ from packaging.utils import InvalidName, NormalizedName, canonicalize_name
 from wheelhouse.checking import Checks
 from wheelhouse.cli.addresses import Addresses
 from wheelhouse.cli.asked import Asked, asked_of, check_pythons
-from wheelhouse.cli.machines import servers_of
 from wheelhouse.cli.network import configuration_of, network_settings, settings_of
 from wheelhouse.cli.options import moment, targets_of
 from wheelhouse.compat.rules import RULES
@@ -73,13 +71,18 @@ def checks_of(options: Mapping[str, Any], found: Found | None = None) -> Checks:
     """
     unknown = unknown_rules(options["accept"], RULES)
     if unknown:
+        from difflib import get_close_matches
+
         near = get_close_matches(unknown[0], RULES, 1)
         hint = f"did you mean `{near[0]}`?" if near else f"rules are {', '.join(f'`{rule}`' for rule in RULES)}"
         raise UsageError(f"there is no rule `{unknown[0]}`", hint=hint)
     labels = (*options["labels"], *(found.config.targets if found is not None else ()))
-    return Checks(
-        accept=frozenset(options["accept"]), servers=servers_of(labels), binaries=options.get("binaries", False)
-    )
+    servers = {}
+    if any(label.strip().lower().startswith("auto:") for label in labels):
+        from wheelhouse.cli.machines import servers_of
+
+        servers = servers_of(labels)
+    return Checks(accept=frozenset(options["accept"]), servers=servers, binaries=options.get("binaries", False))
 
 
 def _put_together(

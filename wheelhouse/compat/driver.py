@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from packaging.utils import NormalizedName
 
-from wheelhouse.compat import others, suggest
+from wheelhouse.compat import others
 from wheelhouse.compat.builds import Code, TorchBuild, proven_cuda, torch_build
 from wheelhouse.compat.cuda import (
     Cuda,
@@ -91,6 +91,8 @@ def _runtime(subject: Subject, machine: Machine, torch: TorchBuild | None, runni
 
 def _ways_out(machine: Machine, torch: TorchBuild | None, running: Running) -> Iterator[str]:
     if torch is not None:
+        from wheelhouse.compat import suggest  # where something is wrong only
+
         yield from suggest.ways_out(machine, torch)
     yield f"have the driver updated to {running.floor} or newer"
     compat = f"cuda-compat-{running.cuda.major}-{running.cuda.minor}"
@@ -176,25 +178,28 @@ def _generations(machine: Machine, driver: Driver) -> Iterator[Finding]:
     """Old GPUs that newer driver branches do not drive. On Linux, whose drivers are numbered by their branch."""
     if machine.os != "linux":
         return
-    last = {
-        (generation.name, generation.last_branch)
-        for gpu in machine.gpus
-        if gpu.capability is not None and (generation := architecture(gpu.capability)) is not None
-    }
-    for name, branch in sorted((name, branch) for name, branch in last if branch is not None):
-        if driver.branch > branch and not machine.probed:
-            yield Finding(
-                rule=RULE,
-                severity=Severity.WARNING,
-                what=f"driver {driver} does not drive {name} GPUs: R{branch} was the last branch that did",
-                why="`nvidia-smi` does not list such a GPU there",
-                way_out="look at `nvidia-smi` on the server, and name its driver and GPU in the target as they are",
-            )
-        elif driver.branch == branch:
-            yield Finding(
-                rule=RULE,
-                severity=Severity.NOTE,
-                what=f"R{branch} is the last driver branch for {name} GPUs, and {machine.place} has {driver}",
-                why="a later driver does not see the GPU any more",
-                way_out=f"keep to R{branch} when the driver is updated",
-            )
+    from wheelhouse.compat import suggest
+
+    for told in machine.outlived:
+        yield Finding(
+            rule=RULE,
+            severity=Severity.WARNING,
+            what=told,
+            why="`nvidia-smi` does not list such a GPU there",
+            way_out="look at `nvidia-smi` on the server, and name its driver and GPU in the target as they are",
+        )
+    known = [architecture(gpu.capability) for gpu in machine.gpus if gpu.capability is not None]
+    for name in sorted({each.name for each in known if each is not None and each.last_branch == driver.branch}):
+        yield Finding(
+            rule=RULE,
+            severity=Severity.NOTE,
+            what=f"R{driver.branch} is the last driver branch for {name} GPUs, and {machine.place} has {driver}",
+            why="a later driver does not see the GPU any more",
+            way_out=f"keep to R{driver.branch} when the driver is updated",
+        )
+
+
+def _from_suggestions(machine: Machine, torch: TorchBuild) -> tuple[str, ...]:
+    from wheelhouse.compat import suggest  # where something is wrong only
+
+    return tuple(suggest.ways_out(machine, torch))

@@ -9,11 +9,14 @@ from functools import cache
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
+from wheelhouse.compat.builds import torch_build
 from wheelhouse.compat.majors import cuda, holds, listed, severity
 from wheelhouse.compat.model import Finding, Pinned, Severity, Subject
 from wheelhouse.data import table
 
 RULE = "torch-family"
+# flash-attn's wheels and those built after its manner: `2.8.3+cu12torch2.8cxx11abiTRUE` (file names on GitHub)
+_NAMED = re.compile(r"cu([0-9]{2})[0-9]?torch([0-9]+\.[0-9]+)(?:cxx11abi(true|false))?")
 
 
 def findings(subject: Subject) -> Iterator[Finding]:
@@ -32,7 +35,7 @@ def findings(subject: Subject) -> Iterator[Finding]:
             yield _finding(
                 torch,
                 pin,
-                built=" or ".join(built),
+                built=f"torch {' or '.join(built)}",
                 weight=severity(row["severity"]) or Severity.ERROR,
                 seen=row["seen"],
                 way_out="\n".join(_ways(row["project"], torch, built)),
@@ -44,18 +47,42 @@ def findings(subject: Subject) -> Iterator[Finding]:
         yield _finding(
             torch,
             pin,
-            built=f"{row['torch']} or newer",
+            built=f"torch {row['torch']} or newer",
             weight=severity(row["severity"]) or Severity.ERROR,
             seen=row["seen"],
             way_out="\n".join(_ways(row["project"], torch, ())) or f"`torch>={row['torch']}`",
         )
+    if gpu:
+        yield from _named(subject, torch)
+
+
+def _named(subject: Subject, torch: Pinned) -> Iterator[Finding]:
+    """Wheels whose local version names the torch, CUDA and C++ ABI that they are built for: all are to be the set's."""
+    build, minor = torch_build(subject), _minor(torch.version)
+    for pin in subject.pins.values():
+        named = _NAMED.fullmatch(pin.version.local or "")
+        if named is None:
+            continue
+        module = pin.name.replace("-", "_")
+        seen, right = f"`import {module}` fails with undefined symbols", ""
+        if named[2] != minor:
+            built, right = f"torch {named[2]}", f"torch{minor}"
+        elif build is not None and build.cuda is not None and build.cuda.major != int(named[1]):
+            built, right = f"CUDA {named[1]}", f"cu{build.cuda.major}"
+            seen = f"`import {module}` fails: `libcudart.so.{named[1]}` cannot be opened"
+        elif named[3] and build is not None and build.build and build.build.cxx11_abi != (named[3] == "true"):
+            built = "the C++11 ABI" if named[3] == "true" else "the C++ ABI from before C++11"
+            right = f"cxx11abi{str(build.build.cxx11_abi).upper()}"
+        if right:
+            way_out = f"the wheel of that release with `{right}` in its name"
+            yield _finding(torch, pin, built=built, weight=Severity.ERROR, seen=seen, way_out=way_out)
 
 
 def _finding(torch: Pinned, pin: Pinned, *, built: str, weight: Severity, seen: str, way_out: str) -> Finding:
     return Finding(
         rule=RULE,
         severity=weight,
-        what=f"`{pin}` is built for torch {built}, and the set has `{torch}`",
+        what=f"`{pin}` is built for {built}, and the set has `{torch}`",
         why=seen,
         way_out=way_out,
         projects=tuple(sorted((torch.name, pin.name))),

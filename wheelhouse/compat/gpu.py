@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from packaging.utils import NormalizedName
 
-from wheelhouse.compat import others, suggest
+from wheelhouse.compat import others
 from wheelhouse.compat.builds import Code, TorchBuild, torch_build
 from wheelhouse.compat.cuda import Cuda, architecture, spoken
 from wheelhouse.compat.machine import Machine, gpu_spoken
@@ -58,7 +58,7 @@ def _torch(machine: Machine, torch: TorchBuild, gpus: tuple[Gpu, ...]) -> Iterat
                 " available for execution on the device`",
                 way_out="use the other GPU alone: `CUDA_VISIBLE_DEVICES`"
                 if some_work
-                else "\n".join(suggest.ways_out(machine, torch)),
+                else "\n".join(_ways_out(machine, torch)),
                 projects=_TORCH,
             )
         elif code is Code.DOUBTFUL:
@@ -68,7 +68,7 @@ def _torch(machine: Machine, torch: TorchBuild, gpus: tuple[Gpu, ...]) -> Iterat
                 what=f"`{torch}` has probably no code for {_named(gpu)}: its neighbours have none",
                 why="without it the first work on the GPU says `no kernel image is available for execution on the"
                 " device`",
-                way_out="\n".join(suggest.ways_out(machine, torch)),
+                way_out="\n".join(_ways_out(machine, torch)),
                 projects=_TORCH,
             )
 
@@ -85,3 +85,9 @@ def _named(gpu: Gpu) -> str:
 def _takes_all(wheel: others.CudaWheel, gpus: tuple[Gpu, ...]) -> bool:
     values = [gpu.capability for gpu in gpus if gpu.capability is not None]
     return all(wheel.covers(value) or wheel.compiles(value) for value in values)
+
+
+def _ways_out(machine: Machine, torch: TorchBuild) -> tuple[str, ...]:
+    from wheelhouse.compat import suggest  # where something is wrong only
+
+    return tuple(suggest.ways_out(machine, torch))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from wheelhouse.compat.cuda import Driver, capability, driver_cuda, spoken
+from wheelhouse.compat.cuda import Driver, architecture, capability, driver_cuda, spoken
 from wheelhouse.compat.model import Subject
 from wheelhouse.compat.server import Gpu, Server
 from wheelhouse.target import Target, TargetError
@@ -91,6 +91,22 @@ class Machine:
     def platform(self) -> str:
         """`linux-x86_64`"""
         return f"{self.os}-{self.arch}"
+
+    @property
+    def outlived(self) -> list[str]:
+        """GPUs that the driver, as it was told, does not drive: a sentence for each generation.
+
+        On Linux, whose drivers are numbered by their branch; what a probe saw together works together.
+        """
+        if self.os != "linux" or self.driver is None or self.probed:
+            return []
+        known = {architecture(gpu.capability) for gpu in self.gpus if gpu.capability is not None}
+        last = {(each.name, each.last_branch) for each in known if each is not None and each.last_branch is not None}
+        return [
+            f"driver {self.driver} does not drive {name} GPUs: R{branch} was the last branch that did"
+            for name, branch in sorted(last)
+            if self.driver.branch > branch
+        ]
 
     def with_accelerator(self, accelerator: str) -> str | None:
         """Its label with another accelerator, ready to type behind `--target`; None where it has no label."""

@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from wheelhouse.compat import builds
 from wheelhouse.compat.builds import Code, Release, TorchBuild
-from wheelhouse.compat.cuda import Capability, Cuda, Driver, How, Running, architecture, runs, spoken
+from wheelhouse.compat.cuda import Capability, Cuda, Driver, How, Running, architecture, floor, runs, spoken
 from wheelhouse.compat.machine import Machine
 from wheelhouse.compat.server import Gpu
 
@@ -28,7 +28,7 @@ class Option:
 
     channel: str
     versions: tuple[Version, ...] = ()
-    running: Running | None = None  # None for `cpu`, and without a driver
+    running: Running | None = None  # None for `cpu`, and where nobody named a driver
     plain: bool = False  # a plain `torch` does: the newest that the machine's Python can take is one of `versions`
     reason: str = ""  # why it cannot work, or why the newest one cannot: one short phrase
     label: str | None = None  # of a target that takes it
@@ -68,6 +68,11 @@ class Suggestions:
     def best(self) -> Option | None:
         return self.options[0] if self.options else None
 
+    @property
+    def undecided(self) -> bool:
+        """Whether a driver decides which is best, and nobody named one."""
+        return self.machine.driver is None and self.best is not None and self.best.channel != "cpu"
+
 
 @cache
 def channels() -> tuple[str, ...]:
@@ -77,7 +82,7 @@ def channels() -> tuple[str, ...]:
 
 
 def suggest(machine: Machine) -> Suggestions:
-    """Every known channel on the machine.
+    """Every known channel on the machine. A driver that nobody named is not judged; one that a probe missed is.
 
     Best first: channels from which a plain `torch` works, then those that the driver runs natively, then newest CUDA;
     channels with nothing since torch 2.1 after the others, and `cpu` last.
@@ -109,6 +114,7 @@ def best_channel(
         libc=libc,
         python=python,
         driver=Driver.parse(driver),
+        driverless=driver is None,
         gpus=tuple(Gpu(name="", capability=value) for value in capabilities),
     )
     best = suggest(machine).best
@@ -177,7 +183,7 @@ def _driver(machine: Machine, channel: str) -> str:
     if cuda is None:
         return ""
     if machine.driver is None:
-        return "no NVIDIA driver is known"
+        return "no NVIDIA driver was seen" if machine.driverless else ""
     running = runs(cuda, machine.driver, machine.os)
     return running.reason if running.how is How.NO else ""
 
@@ -218,6 +224,9 @@ def ways_out(machine: Machine, torch: TorchBuild) -> list[str]:
     """What to type in place of a torch that cannot work on the machine, one way a line, best first."""
     version = Version(torch.version.public)
     cuda = [option for option in suggest(machine).options if option.channel != "cpu"]
+    if machine.driver is None and torch.cuda is not None:  # nothing is known of a driver for a newer major
+        major = torch.cuda.major
+        cuda.sort(key=lambda option: (Cuda.of_channel(option.channel) or Cuda(0, 0)).major > major)
     own = next((option for option in cuda if option.channel == torch.channel), None)
     others = [option for option in cuda if option is not own and option.label is not None]
     same = next((option for option in others if version in option.versions), None)
@@ -236,11 +245,14 @@ def ways_out(machine: Machine, torch: TorchBuild) -> list[str]:
 def lines(suggestions: Suggestions) -> list[str]:
     """What a person reads, in 80 columns."""
     told = [*textwrap.wrap(f"For {suggestions.machine}", 80, subsequent_indent="  ", break_on_hyphens=False), ""]
+    for doubt in suggestions.machine.outlived:
+        told += [*textwrap.wrap(f"! {doubt}", 80, subsequent_indent="  ", break_on_hyphens=False), ""]
     if suggestions.options:
-        told.append("Can work, best first:")
+        told.append("Can work:" if suggestions.undecided else "Can work, best first:")
         width = max(len(option.span) for option in suggestions.options)
         for option in suggestions.options:
-            told.append(f"  {option.channel:<6} torch {option.span:<{width}}  {_how(option)}".rstrip())
+            how = _how(option, suggestions.machine.os)
+            told.append(f"  {option.channel:<6} torch {option.span:<{width}}  {how}".rstrip())
             if not option.plain:
                 told.append(f"  {'':6} newer: {option.reason}")
         told.append("")
@@ -253,14 +265,17 @@ def lines(suggestions: Suggestions) -> list[str]:
         told += [f"  {said}" for said in _spans(suggestions.default)]
         told.append("")
     best = suggestions.best
-    if best is not None and best.label is not None:
+    if suggestions.undecided:
+        told.append("The driver decides: name it, such as `--driver 535.104`")
+    elif best is not None and best.label is not None:
         told.append(f"Take `--target {best.label}`")
     return told if told[-1] else told[:-1]
 
 
-def _how(option: Option) -> str:
+def _how(option: Option, os: str) -> str:
     if option.running is None:
-        return "without a GPU"
+        unasked = Cuda.of_channel(option.channel)
+        return "without a GPU" if unasked is None else f"CUDA {unasked}, with driver {floor(unasked, os)} or newer"
     cuda = option.running.cuda
     return f"CUDA {cuda}" if option.native else f"CUDA {cuda}, by minor-version compatibility"
 

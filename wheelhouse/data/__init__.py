@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from importlib.abc import ResourceLoader
+from pathlib import Path
 from typing import Any
 
 
 @cache
 def table(name: str) -> Any:
     """The content of `wheelhouse/data/<name>`, read once and shared: never to be changed by a caller."""
-    from importlib.resources import files  # here, for it costs milliseconds at start-up
-
-    return json.loads(files(__name__).joinpath(name).read_text(encoding="utf-8"))
+    loader = __spec__.loader
+    assert isinstance(loader, ResourceLoader)
+    return json.loads(loader.get_data(str(Path(__file__).with_name(name))))

@@ -112,6 +112,23 @@ class Cache:
             return None
         return content, int(size) if size.isdigit() else None
 
+    def has_metadata(self, digest: Digest, url: str) -> bool:
+        """Whether `metadata` would find something; it is not read."""
+        path = self._wheel_path("metadata", digest, url)
+        return path is not None and path.exists()
+
+    def is_fresh(self, url: str) -> bool:
+        """Whether a page's last answer may be used without asking; its body is not read."""
+        path = self._page_path(url)
+        if path is None:
+            return False
+        try:
+            with path.open("rb") as file:
+                head = file.readline(4096)
+            return bool(json.loads(head)["expires"] > time.time())
+        except (OSError, ValueError, TypeError, KeyError):
+            return False
+
     def keep_metadata(self, digest: Digest, url: str, content: bytes, size: int | None) -> None:
         """Remember METADATA and the wheel's size for ever: a wheel's digest decides both."""
         head = hashlib.sha256(content).hexdigest() + (f" {size}" if size is not None else "")

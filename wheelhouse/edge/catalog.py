@@ -80,7 +80,7 @@ class Shared:
             self._listen(Resolving(self._page_count, self._metadata_count))
             return page
 
-        return self._once((index, name), work)
+        return self._once((index, name), work, lambda: self.pages.at_hand(index, name))
 
     def metadata(self, candidate: Candidate) -> Task[CoreMetadata]:
         """The candidate's core metadata, being fetched."""
@@ -91,14 +91,28 @@ class Shared:
             self._listen(Resolving(self._page_count, self._metadata_count))
             return found
 
-        return self._once(candidate.file, work)
+        return self._once(candidate.file, work, lambda: self.wheels.at_hand(candidate))
 
-    def _once(self, key: object, work: Callable[[], Any]) -> Task[Any]:
+    def is_kept(self, candidate: Candidate) -> bool:
+        """Whether the candidate's core metadata lies in the cache, and nobody has looked at it yet."""
+        return candidate.file not in self._tasks and self.wheels.at_hand(candidate)
+
+    def _once(self, key: object, work: Callable[[], Any], at_hand: Callable[[], bool]) -> Task[Any]:
+        """The task of that key; what is at hand is done at once, where a thread would only cost time."""
+        task = self._tasks.get(key)
+        if task is not None:
+            return task
+        quick = at_hand()
         with self._lock:
             task = self._tasks.get(key)
-            if task is None:
+            if task is not None:
+                return task
+            if not quick:
                 task = self._tasks[key] = self.workers.submit(work)
-            return task
+                return task
+            task = self._tasks[key] = Task(work)
+        task.run()
+        return task
 
     def after(self, task: Task[Any], follow: Callable[[], None]) -> None:
         """Have `follow` run in the pool when the task is done."""
@@ -112,7 +126,7 @@ class Shared:
     def wait(self, task: Task[Any]) -> Any:
         """The task's answer, now: it overtakes what was only guessed to be needed."""
         if not task.done:
-            self.workers.hurry(task)
+            self.workers.here(task)
         return task.result()
 
 
@@ -256,7 +270,7 @@ class LiveCatalog:
 
     def expect_metadata(self, candidates: Sequence[Candidate]) -> None:
         for candidate in candidates:
-            if not candidate.is_sdist:
+            if not candidate.is_sdist and not self._shared.is_kept(candidate):
                 self._shared.metadata(candidate)
 
     def expect(self, hints: Iterable[Hint]) -> None:
@@ -294,8 +308,11 @@ class LiveCatalog:
             candidate = self._best(project, hint) if project is not None else None
             if candidate is None or candidate.is_sdist:
                 return []
+            if self._shared.is_kept(candidate):
+                return []  # who needs it has it in a moment, and expects what it requires
             metadata: CoreMetadata = glance(self._shared.metadata(candidate))
-            wants = [Want.of(each) for each in metadata.requires if self._target.admits(each.marker, hint.extras)]
+            requires = metadata.requires_for(hint.extras)
+            wants = [Want.of(each) for each in requires if self._target.admits(each.marker, hint.extras)]
         except _NotYet:
             self._shared.after(waiting[-1], again)
             return []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from packaging.utils import NormalizedName
 
@@ -15,7 +15,6 @@ from wheelhouse.contents import Contents, contents, pack, unpack
 from wheelhouse.digests import Digest
 from wheelhouse.edge.cache import Cache
 from wheelhouse.edge.files import local_path
-from wheelhouse.edge.http import Http
 from wheelhouse.edge.http_errors import HttpError, Refused, TooLarge
 from wheelhouse.edge.store import Store
 from wheelhouse.edge.window import ContentRange
@@ -24,6 +23,9 @@ from wheelhouse.events import Listener, Noted, ignore
 from wheelhouse.lock import Lock, LockedWheel
 from wheelhouse.metadata import BadMetadata, Missing, SparseFile, members
 from wheelhouse.urls import origin
+
+if TYPE_CHECKING:
+    from wheelhouse.edge.http import Http
 
 T = TypeVar("T")
 _TAIL = 32 * 2**10  # bytes of a wheel's end: central directory and METADATA of nine wheels in ten (measured on 90)

@@ -17,7 +17,6 @@ from packaging.utils import NormalizedName
 
 from wheelhouse.edge.cache import Cache, CachedPage, lifetime
 from wheelhouse.edge.files import local_path
-from wheelhouse.edge.http import Http
 from wheelhouse.edge.http_errors import Refused
 from wheelhouse.edge.wheels import NotCached
 from wheelhouse.errors import WheelhouseError
@@ -28,6 +27,8 @@ from wheelhouse.urls import host
 
 if TYPE_CHECKING:
     import httpx
+
+    from wheelhouse.edge.http import Http
 
 _LISTING = "application/x-wheelhouse-listing"  # the form in which the cache keeps a project page
 LARGEST_PAGE = 256 * 2**20  # bytes; the largest project pages have some 20 MiB
@@ -91,6 +92,10 @@ class PageReader:
             raise Refused(asked.url, asked.status, proxy=self._http.proxy_for(asked.url))
         assert asked.listing is not None
         return asked.listing
+
+    def at_hand(self, index: Index, project: NormalizedName) -> bool:
+        """Whether the cache has the project's page and may answer for the index."""
+        return not index.find_links and not self._refresh and self._cache.is_fresh(index.page_url(project))
 
     def _find_links(self, index: Index, project: NormalizedName) -> Listing | None:
         with self._links_read:  # one page for all projects: who comes second waits for the first

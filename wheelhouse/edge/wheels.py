@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wheelhouse import metadata as core
 from wheelhouse.digests import Digest
 from wheelhouse.edge.cache import Cache
 from wheelhouse.edge.contents import ContentsReader, NoRanges, Tails
-from wheelhouse.edge.download import fetch_unknown, last_seen
 from wheelhouse.edge.files import local_path
-from wheelhouse.edge.http import Http
 from wheelhouse.edge.http_errors import HttpError, TooLarge
 from wheelhouse.edge.store import Store
 from wheelhouse.errors import WheelhouseError
@@ -19,6 +18,9 @@ from wheelhouse.lock import LockedWheel
 from wheelhouse.metadata import BadMetadata
 from wheelhouse.resolve.candidates import Candidate
 from wheelhouse.simple import File
+
+if TYPE_CHECKING:
+    from wheelhouse.edge.http import Http
 
 _LARGEST_ANSWER = 80 * 2**20  # bytes that a server may send whole where a range was asked for
 _DIGITS = 18  # of a size in bytes that can be one
@@ -62,11 +64,20 @@ class WheelReader:
             content, size = kept
             if size is not None:
                 self.sizes[file.url] = size
-        else:
-            content = self._read_metadata(file)
+            return core.unpack(content, filename=file.filename, name=candidate.project, version=candidate.version)
+        content = self._read_metadata(file)
+        try:
+            found = core.parse(content, filename=file.filename, name=candidate.project, version=candidate.version)
+            content = core.pack(found)
+        finally:  # what is wrong with it is kept as it is
             if file.digest is not None:
                 self._cache.keep_metadata(file.digest, file.url, content, self.sizes.get(file.url, file.size))
-        return core.parse(content, filename=file.filename, name=candidate.project, version=candidate.version)
+        return found
+
+    def at_hand(self, candidate: Candidate) -> bool:
+        """Whether the cache has the candidate's core metadata."""
+        file = candidate.file
+        return file.digest is not None and self._cache.has_metadata(file.digest, file.url)
 
     def stored_metadata(self, wheel: LockedWheel) -> core.CoreMetadata:
         """The core metadata of a wheel that the store has. Raises `BadMetadata`."""
@@ -79,6 +90,8 @@ class WheelReader:
         if file.digest is not None and self._store.has(file.digest, file.size):
             return _from_disk(self._store.path(file.digest), file.filename)
         if self._offline:
+            from wheelhouse.edge.download import last_seen
+
             seen = last_seen(file.url, self._store) if file.digest is None else None
             if seen is None:
                 raise NotCached(f"the metadata of `{file.filename}`")
@@ -120,6 +133,8 @@ class WheelReader:
 
     def _from_whole(self, file: File) -> bytes:
         self._listen(Noted(f"`{file.filename}` is fetched whole for its metadata: its server does not serve ranges"))
+        from wheelhouse.edge.download import fetch_unknown
+
         digest, size = fetch_unknown(file.filename, file.url, self._store, self._http, listen=self._listen)
         if file.digest is not None and digest != file.digest:
             raise BadMetadata(file.filename, f"the wheel is {digest}, but its index says {file.digest}")
@@ -150,12 +165,14 @@ class WheelReader:
 
     def digest(self, file: File) -> tuple[Digest, int]:
         """The digest and size of a file whose index tells none: it is fetched into the store."""
+        from wheelhouse.edge import download
+
         if self._offline and local_path(file.url) is None:
-            seen = last_seen(file.url, self._store)
+            seen = download.last_seen(file.url, self._store)
             if seen is None:
                 raise NotCached(f"`{file.filename}`, whose index gives no digest,")
             return seen
-        return fetch_unknown(file.filename, file.url, self._store, self._http, listen=self._listen)
+        return download.fetch_unknown(file.filename, file.url, self._store, self._http, listen=self._listen)
 
 
 def _from_disk(path: Path, filename: str) -> bytes:

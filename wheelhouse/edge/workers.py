@@ -67,7 +67,8 @@ class Task(Generic[T]):
         for follow in followers:
             follow()
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Do the work, on the thread that calls."""
         work, self._work = self._work, None  # what it holds may be large
         assert work is not None
         try:
@@ -122,6 +123,15 @@ class Workers:
                 threading.Thread(target=self._work, name=f"{self.name}-{self._threads}", daemon=True).start()
         return task
 
+    def here(self, task: Task[Any]) -> None:
+        """Run a task that still waits in the queue on the thread that calls."""
+        with self._changed:
+            try:
+                self._queue.remove(task)
+            except ValueError:
+                return
+        task.run()
+
     def hurry(self, task: Task[Any]) -> None:
         """Let a task that still waits in the queue be the next; one that runs or is done stays as it is."""
         with self._changed:
@@ -151,5 +161,5 @@ class Workers:
                     self._changed.wait()
                     self._idle -= 1
                 task = self._queue.popleft()
-            task._run()
+            task.run()
             del task

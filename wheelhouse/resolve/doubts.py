@@ -35,7 +35,7 @@ def doubts(pins: Sequence[Pin], target: Target) -> tuple[Doubt, ...]:
     chosen = {pin.candidate.project: pin.candidate for pin in pins}
     found = []
     for pin in pins:
-        for requirement in pin.metadata.requires:
+        for requirement in pin.metadata.requires_on(chosen):
             name = canonicalize_name(requirement.name)
             other = chosen.get(name)
             if other is None or name in pin.extras or requirement.specifier.contains(other.version, prereleases=True):

@@ -10,7 +10,7 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelhouse.metadata import CoreMetadata
-from wheelhouse.resolve import explain, provider, second_opinion
+from wheelhouse.resolve import explain, provider
 from wheelhouse.resolve.candidates import Candidate
 from wheelhouse.resolve.catalog import Hint
 from wheelhouse.resolve.held_back import HeldBack, OnlyOlder, held_back
@@ -43,7 +43,7 @@ def resolve(
     roots: Sequence[Want],
     *,
     allow_older: Collection[NormalizedName] = (),
-    max_steps: int = second_opinion.MAX_STEPS,
+    max_steps: int | None = None,
 ) -> Resolution:
     """The newest closed set that meets the roots; the same for the same catalog, in whatever order it is asked.
 
@@ -63,7 +63,7 @@ def resolve(
     return Resolution(pins=pins, roots=tuple(sorted({want.project for want in roots})), held_back=held)
 
 
-def _closed(view: View, roots: Sequence[Want], max_steps: int) -> tuple[Pin, ...]:
+def _closed(view: View, roots: Sequence[Want], max_steps: int | None) -> tuple[Pin, ...]:
     """A closed set in which nobody has a pre-release or a yanked file that nobody asked for.
 
     The solvers judge that by wants that may be gone in the end, so it is judged once more; what should not be there is
@@ -84,7 +84,7 @@ def _closed(view: View, roots: Sequence[Want], max_steps: int) -> tuple[Pin, ...
         view = view.without(unasked)
 
 
-def _propose(view: View, roots: Sequence[Want], max_steps: int) -> Mapping[NormalizedName, Candidate]:
+def _propose(view: View, roots: Sequence[Want], max_steps: int | None) -> Mapping[NormalizedName, Candidate]:
     """resolvelib's proposal where it holds; else, and where it has none without proof, the second opinion.
 
     resolvelib 1.2.1 can forget a requirement while it replaces a pin in a circle of requirements: found by a property
@@ -99,8 +99,10 @@ def _propose(view: View, roots: Sequence[Want], max_steps: int) -> Mapping[Norma
         if claim.proven:
             raise explain.impossible(view, roots, claim.conflicts) from None
         conflicts = claim.conflicts
+    from wheelhouse.resolve import second_opinion  # hardly ever needed
+
     try:
-        return second_opinion.ask(view, roots, max_steps=max_steps)
+        return second_opinion.ask(view, roots, max_steps=max_steps or second_opinion.MAX_STEPS)
     except second_opinion.Proof as proof:
         raise explain.impossible(view, roots, conflicts, proof=proof.lines) from None
     except second_opinion.OutOfSteps as undecided:

@@ -93,7 +93,7 @@ class View:
         if requires_python is not None and not self.target.admits_python(requires_python):
             return RequiresPython(str(requires_python))
         try:
-            for requirement in self._requires(candidate, metadata):
+            for requirement in self._requires(candidate, metadata, ()):
                 holds = self.target.admits(requirement.marker)
                 if holds and requirement.url is not None and canonicalize_name(requirement.name) not in self.direct:
                     return BadMetadata(f"it requires `{requirement.name}` from a URL, and no index has that")
@@ -111,7 +111,7 @@ class View:
         accelerator = self.target.accelerator or ""
         if candidate.version.local == accelerator:
             return None  # a channel's own wheel, named by its URL
-        requires = tuple(each for each in metadata.requires if self.target.admits(each.marker))
+        requires = tuple(each for each in metadata.requires_for(()) if self.target.admits(each.marker))
         if candidate.project != "torch":
             return None if pinned_torch(requires) is not None else NotProven("pins no torch version", accelerator)
         proven = proven_accelerator(requires)
@@ -247,11 +247,10 @@ class View:
         assert isinstance(metadata, CoreMetadata)
         known, grown = extras, True
         undeclared = self._undeclared(candidate)
-        requires = self._requires(candidate, metadata)
         while grown:
             wants: list[Want] = [*undeclared]
             grown = False
-            for requirement in requires:
+            for requirement in self._requires(candidate, metadata, known):
                 if not self.target.admits(requirement.marker, known):
                     continue
                 want = Want.of(requirement)
@@ -267,9 +266,11 @@ class View:
         )
         return tuple(wants)
 
-    def _requires(self, candidate: Candidate, metadata: CoreMetadata) -> tuple[Requirement, ...]:
-        """What the candidate's metadata says it requires, as the overrides have it."""
-        requires = metadata.requires
+    def _requires(
+        self, candidate: Candidate, metadata: CoreMetadata, extras: Collection[NormalizedName]
+    ) -> Sequence[Requirement]:
+        """What the candidate's metadata says it requires with these extras, as the overrides have it."""
+        requires = metadata.requires_for(extras)
         for override in self._overrides:
             if override.project == candidate.project and self.contains(override.versions, candidate.version):
                 kept = (each for each in requires if canonicalize_name(each.name) not in override.drop)

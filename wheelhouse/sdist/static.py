@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
@@ -188,7 +188,7 @@ def _agree(static: CoreMetadata, pkg_info: bytes, filename: str) -> bool:
     if told.requires_python is not None and told.requires_python != static.requires_python:
         return False
 
-    def plain(requires: tuple[Requirement, ...]) -> set[tuple[str, str, str]]:
+    def plain(requires: Iterable[Requirement]) -> set[tuple[str, str, str]]:
         return {(canonicalize_name(r.name), str(r.specifier), r.url or "") for r in requires}
 
     return not told.requires or plain(told.requires) == plain(static.requires)

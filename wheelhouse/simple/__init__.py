@@ -8,7 +8,7 @@ from typing import Literal
 
 from packaging.utils import NormalizedName
 
-from wheelhouse.simple import html, json
+from wheelhouse.simple import json
 from wheelhouse.simple.links import plain
 from wheelhouse.simple.listing import Listing
 from wheelhouse.simple.model import File, NotAPage, Page
@@ -36,6 +36,8 @@ def parse_page(project: NormalizedName, url: str, content_type: str, body: bytes
     """
     if _kind(url, content_type, body) == "json":
         return json.parse(project, url, body)
+    from wheelhouse.simple import html  # its parser is loaded where a page needs it
+
     return html.parse(project, url, _decode(body, _charset(content_type)))
 
 

@@ -14,7 +14,7 @@ from wheelhouse.target.words import TargetError
 
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _GROUP = re.compile(r"(.*)-ck([0-9]{5})", re.DOTALL)
-_BROKEN = re.compile(r"-(ck(?:[0-9oilsbz]{4,7})?)(?=-|$)")  # a digit too many or too few, a letter for a digit
+_BROKEN = re.compile(r"(?:^|-)(ck(?:[0-9oilsbz]{4,7})?)(?=-|$)")  # a digit too many or too few, a letter for a digit
 _TYPED = "abcdefghijklmnopqrstuvwxyz0123456789._-"  # what a label is made of
 _LONGEST = 120  # a longer text is no label; nothing is proposed for it
 

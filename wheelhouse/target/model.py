@@ -57,6 +57,7 @@ class Target:
     _interpreters: frozenset[str] = field(init=False, repr=False)
     _versions: tuple[Version, ...] = field(init=False, repr=False)
     _admitted: dict[tuple[str, frozenset[str]], bool] = field(init=False, repr=False, default_factory=dict)
+    _markers: dict[int, tuple[Marker, dict[frozenset[str], bool]]] = field(init=False, repr=False, default_factory=dict)
     _python_admitted: dict[SpecifierSet, tuple[bool, bool]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -107,10 +108,16 @@ class Target:
         """
         if marker is None:
             return True
-        key = (str(marker), frozenset(extra))
-        answer = self._admitted.get(key)
+        extras = frozenset(extra)
+        # By identity, for writing a marker costs more than evaluating it; it is kept so that its id stays its own
+        _, known = self._markers.setdefault(id(marker), (marker, {}))
+        answer = known.get(extras)
         if answer is None:
-            answer = self._admitted[key] = self._evaluate(marker, *key)
+            key = (str(marker), extras)
+            answer = self._admitted.get(key)
+            if answer is None:
+                answer = self._admitted[key] = self._evaluate(marker, *key)
+            known[extras] = answer
         return answer
 
     def _evaluate(self, marker: Marker, text: str, extras: frozenset[str]) -> bool:

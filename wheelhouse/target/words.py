@@ -210,7 +210,7 @@ def driver(word: str) -> str | None:
 # What follows a model's name and never changes its chip: a form, a memory size that was sold, Ti and Super
 VARIANT = re.compile(
     r"(?:ti|super|sxm[0-9]?|pcie|nvl|hbm[0-9]e?|gpu|laptop|maxq|edition|server|workstation|generation"
-    r"|(?:4|6|8|10|11|12|16|20|24|32|40|48|64|80|94|96|141|180|192|288)gb)$"
+    r"|(?:4|6|8|10|11|12|16|20|24|32|40|48|64|80|94|96|120|141|144|180|192|288|480)gb)$"
 )
 
 
