@@ -326,7 +326,8 @@ CLAUSES = st.sampled_from(
 TERMS = st.sampled_from(
     [
         'extra == "dev"', "extra=='dev'", "(extra == 'dev')", 'python_version < "3.8"', "python_version ~= 'x'",
-        "(extra == 'dev'", "sys_platform != 'win32'", "os_name < 'a'", "extra != 'dev'", 'python_full_version >= "3.8.1"',
+        "(extra == 'dev'", "sys_platform != 'win32'", "os_name < 'a'", "extra != 'dev'",
+        'python_full_version >= "3.8.1"',
         "python_version in '3.8'",
     ]
 )  # fmt: skip

@@ -35,7 +35,7 @@ from wheelhouse.resolve.refusals import (
     nearness,
 )
 from wheelhouse.simple.links import digest, moment, plain
-from wheelhouse.simple.listing import Listing, Row, Versions
+from wheelhouse.simple.listing import Entry, Listing, Versions
 from wheelhouse.simple.model import File, Page
 from wheelhouse.simple.names import BUILD
 from wheelhouse.target import Target
@@ -257,10 +257,10 @@ class Project:
                     yield Refusal(row.filename, verdict)
 
     def _verdict(
-        self, version: Version, source: Source, row: Row, yanked: bool
+        self, version: Version, source: Source, row: Entry, yanked: bool
     ) -> Reason | tuple[int, tuple[int, str]]:
-        if row.yanked is not None and not yanked:
-            return Yanked(plain(row.yanked))
+        if row.yanked and not yanked:
+            return Yanked(plain(row.reason or ""))
         if self._exclude_newer is not None:
             time = moment(row.upload_time) if row.upload_time else None
             if time is None or time >= self._exclude_newer:
@@ -284,11 +284,11 @@ class Project:
             return WrongDigest()
         return NoBinary() if self._no_binary else (rank, _build_key(build_text))
 
-    def _is_other(self, row: Row) -> bool:
+    def _is_other(self, row: Entry) -> bool:
         """Whether hashes are asked for, and the file's is none of them."""
         return bool(self._hashes) and digest(row.sha256) not in self._hashes
 
-    def _sdist_verdict(self, row: Row) -> Reason | tuple[int, tuple[int, str]]:
+    def _sdist_verdict(self, row: Entry) -> Reason | tuple[int, tuple[int, str]]:
         """An sdist that may be built ranks behind every wheel, and a .tar.gz (PEP 625) before the older forms."""
         if self._is_other(row):
             return WrongDigest()

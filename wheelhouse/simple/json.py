@@ -9,7 +9,7 @@ from packaging.utils import NormalizedName
 
 from wheelhouse.digests import Digest
 from wheelhouse.simple.links import Links, digest, is_safe, moment, plain
-from wheelhouse.simple.listing import Listing, Row
+from wheelhouse.simple.listing import Entry, Listing
 from wheelhouse.simple.model import File, NotAPage, Page
 from wheelhouse.urls import redact
 
@@ -51,7 +51,9 @@ def _file(entry: dict[str, object], links: Links) -> File | None:
     if not isinstance(size, int | None) or isinstance(size, bool) or not 0 <= (size or 0) <= _LARGEST:
         return None
     sha256, yanked = (hashes or {}).get("sha256", ""), entry.get("yanked")
-    metadata = entry.get("core-metadata", entry.get("dist-info-metadata"))  # PEP 714: the new spelling counts
+    metadata = entry.get("core-metadata")  # PEP 714: the new spelling counts
+    if metadata is None:
+        metadata = entry.get("dist-info-metadata")
     if not isinstance(sha256, str) or not isinstance(yanked, str | bool | None):
         return None
     if not isinstance(metadata, dict | bool | None):
@@ -82,29 +84,13 @@ def _kind(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-class _Entry(msgspec.Struct):
-    """A file of a page as nearly every index writes it; whatever is written otherwise goes the careful way."""
-
-    filename: str
-    url: str
-    hashes: dict[str, str] = {}
-    size: int | None = None
-    upload_time: str | None = msgspec.field(name="upload-time", default=None)
-    requires_python: str | None = msgspec.field(name="requires-python", default=None)
-    yanked: bool | str = False
-    core_metadata: bool | dict[str, str] | msgspec.UnsetType = msgspec.field(
-        name="core-metadata", default=msgspec.UNSET
-    )
-    dist_info_metadata: bool | dict[str, str] = msgspec.field(name="dist-info-metadata", default=False)
-
-
 class _Meta(msgspec.Struct):
     api_version: str = msgspec.field(name="api-version")
 
 
 class _Page(msgspec.Struct):
     meta: _Meta
-    files: list[_Entry]
+    files: list[Entry]
 
 
 _page = msgspec.json.Decoder(_Page)
@@ -120,22 +106,4 @@ def listing(project: NormalizedName, url: str, body: bytes) -> Listing:
         raise NotAPage(
             url, f"its `api-version` is {plain(json.dumps(page.meta.api_version))[:50]}, and only 1.x is known"
         )
-    return Listing.of_rows(project, url, redact(url), map(_row, page.files))
-
-
-def _row(entry: _Entry) -> Row:
-    metadata = entry.core_metadata if entry.core_metadata is not msgspec.UNSET else entry.dist_info_metadata
-    offered = isinstance(metadata, dict) or bool(metadata)
-    yanked = entry.yanked if isinstance(entry.yanked, str) else ""
-    return Row(
-        entry.filename,
-        None,
-        entry.url,
-        entry.hashes.get("sha256", ""),
-        entry.size,
-        entry.requires_python,
-        yanked if entry.yanked else None,  # "" does not yank (PEP 691)
-        entry.upload_time,
-        offered,
-        metadata.get("sha256", "") if isinstance(metadata, dict) else "",
-    )
+    return Listing.of_entries(project, url, redact(url), page.files)

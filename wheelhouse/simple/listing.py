@@ -2,7 +2,7 @@
 
 A page may list thousands of files, and a resolution looks at a few versions of them. So the files of a version become
 values when somebody asks for that version, and version numbers when they are compared. (Measured on numpy's page, 4,400
-files: 80 ms as a tuple of values; here 14 ms from JSON, and 1 ms from the cache.)
+files: 38 ms as a tuple of values; here 11 ms from JSON, and 0.5 ms from the cache.)
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Self, overload
 
 import msgspec
+from msgspec.structs import astuple
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from wheelhouse.digests import Digest
 from wheelhouse.simple.links import Links, digest, is_safe, moment, plain
 from wheelhouse.simple.model import File, Page
 from wheelhouse.simple.names import split, version
@@ -24,19 +24,42 @@ from wheelhouse.simple.names import split, version
 _LARGEST = 2**63 - 1  # bytes; more cannot be a size of a file
 
 
-class Row(msgspec.Struct, array_like=True):
-    """One file as its page wrote it; what is wrong in it is found when it becomes a `File`."""
+Metadata = bool | dict[str, str] | None
+
+
+class Entry(msgspec.Struct):
+    """One file as its page wrote it, by the names of PEP 691, 700 and 714; what is wrong in it is found later."""
 
     filename: str
-    tail: str | None  # `build:tags` of a wheel, None for an sdist
     url: str  # as on the page, relative perhaps
-    sha256: str
-    size: int | None
-    requires_python: str | None
-    yanked: str | None
-    upload_time: str | None
-    metadata: bool
-    metadata_sha256: str
+    hashes: dict[str, str] = {}
+    size: int | None = None
+    requires_python: str | None = msgspec.field(name="requires-python", default=None)
+    yanked: bool | str = False
+    upload_time: str | None = msgspec.field(name="upload-time", default=None)
+    core_metadata: Metadata = msgspec.field(name="core-metadata", default=None)
+    dist_info_metadata: Metadata = msgspec.field(name="dist-info-metadata", default=None)
+    tail: str | None = msgspec.field(name="_tail", default=None)  # `build:tags` of a wheel, None for an sdist
+
+    @property
+    def sha256(self) -> str:
+        """The digest as it is written, empty where there is none."""
+        return self.hashes.get("sha256", "")
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is yanked, None where it is not ("" does not yank: PEP 691)."""
+        return (self.yanked if isinstance(self.yanked, str) else "") if self.yanked else None
+
+    @property
+    def metadata(self) -> tuple[bool, str]:
+        """Whether its core metadata is offered, and the digest of that as written (PEP 714: the new name counts)."""
+        told = self.core_metadata if self.core_metadata is not None else self.dist_info_metadata
+        return (True, told.get("sha256", "")) if isinstance(told, dict) else (bool(told), "")
+
+
+class Row(Entry, array_like=True):
+    """The same without names, as the cache keeps it."""
 
 
 class _Kept(msgspec.Struct, array_like=True):
@@ -48,6 +71,9 @@ class _Kept(msgspec.Struct, array_like=True):
 
 
 _ORDINARY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}")
+_ORDINARY_WHEEL = re.compile(
+    r"([A-Za-z0-9._]{1,80})-([A-Za-z0-9.+_]{1,40})-(\w{1,30}-\w{1,20}-[\w.]{1,80})\.whl", re.ASCII
+)
 _ORDINARY_URL = re.compile(
     r"(?:https://[a-z0-9-]+(?:\.[a-z0-9-]+)*/|(?:\.\./)+)(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9._+-]{0,200}[A-Za-z0-9]"
     r"(?:#sha256=[0-9a-f]{64})?"
@@ -123,36 +149,49 @@ class Listing:
         base: str,
         url: str,
         versions: Versions,
-        groups: Sequence[Sequence[Row] | msgspec.Raw],
+        groups: Sequence[Sequence[Entry] | msgspec.Raw],
         unnamed: Sequence[str],
     ) -> None:
         self.url, self.versions, self.unnamed = url, versions, tuple(unnamed)
         self._base, self._groups = base, list(groups)
         self._links: Links | None = None
-        self._rows: dict[int, list[Row]] = {}
+        self._rows: dict[int, Sequence[Entry]] = {}
         self._files: dict[tuple[int, int], File] = {}
 
     @classmethod
-    def of_rows(cls, project: NormalizedName, base: str, url: str, rows: Iterable[Row]) -> Self:
-        """The listing of a page at `url`, whose relative links are joined to `base`; sets its rows' `tail`."""
+    def of_entries(cls, project: NormalizedName, base: str, url: str, entries: Iterable[Entry]) -> Self:
+        """The listing of a page at `url`, whose relative links are joined to `base`; sets the entries' `tail`."""
         links = Links(base, is_local=base[:5].lower() == "file:")
-        by_text: dict[str, list[Row]] = {}
-        groups: dict[Version, tuple[str, list[Row]]] = {}
+        by_text: dict[str, list[Entry]] = {}
+        groups: dict[Version, tuple[str, list[Entry]]] = {}
         unnamed = []
-        for row in rows:
-            if not _is_usable(row, links):
+        ours: set[str] = set()  # spellings of the project's name in the names of its wheels
+        ordinary_wheel, ordinary_url = _ORDINARY_WHEEL.fullmatch, _ORDINARY_URL.fullmatch
+        for entry in entries:
+            # Nearly all, ten times as quickly as by what stands below
+            wheel = ordinary_wheel(entry.filename)
+            size = entry.size or 0
+            if wheel is not None and 0 <= size <= _LARGEST and ordinary_url(entry.url):
+                name, text, tags = wheel.groups()
+                if name in ours and text in by_text:
+                    entry.tail = f":{tags}"
+                    by_text[text].append(entry)
+                    continue
+            if not _is_usable(entry, links):
                 continue
-            named = split(project, row.filename)
+            named = split(project, entry.filename)
             if named is None:
-                unnamed.append(row.filename)
+                unnamed.append(entry.filename)
                 continue
             group = by_text.get(named[0])
             if group is None:
                 key = version(named[0])
                 assert key is not None
                 group = by_text[named[0]] = groups.setdefault(key, (named[0], []))[1]
-            row.tail = named[1]
-            group.append(row)
+            if wheel is not None:
+                ours.add(wheel[1])
+            entry.tail = named[1]
+            group.append(entry)
         ordered = sorted(groups, reverse=True)
         return cls(
             base=base,
@@ -165,7 +204,7 @@ class Listing:
     @classmethod
     def of(cls, page: Page) -> Self:
         """The listing of a page whose files are values already."""
-        found = cls.of_rows(page.project, page.url, page.url, (_row(file) for file in page.files))
+        found = cls.of_entries(page.project, page.url, page.url, (_entry(file) for file in page.files))
         files = {(file.filename, file.url): file for file in page.files}
         if len(files) == len(page.files):
             for at, group in enumerate(found._groups):
@@ -191,17 +230,18 @@ class Listing:
     def dump(self) -> bytes:
         """The listing as bytes, with a checksum of its own behind it."""
         groups = [
-            each if isinstance(each, msgspec.Raw) else msgspec.Raw(_encoder.encode(each)) for each in self._groups
+            each if isinstance(each, msgspec.Raw) else msgspec.Raw(_encoder.encode(list(map(astuple, each))))
+            for each in self._groups
         ]
         content = _encoder.encode(_Kept(self._base, self.url, list(self.versions._texts), groups, list(self.unnamed)))
         return content + zlib.crc32(content).to_bytes(4, "big")
 
-    def rows(self, at: int) -> Sequence[Row]:
+    def rows(self, at: int) -> Sequence[Entry]:
         """The files of the version at that place as the page wrote them, in its order."""
         found = self._rows.get(at)
         if found is None:
             group = self._groups[at]
-            rows = _rows.decode(group) if isinstance(group, msgspec.Raw) else list(group)
+            rows = _rows.decode(group) if isinstance(group, msgspec.Raw) else group
             found = self._rows.setdefault(at, rows)
         return found
 
@@ -232,7 +272,7 @@ class Listing:
         return (file for at in range(len(self.versions)) for file, _ in self.files(at))
 
 
-def _is_usable(row: Row, links: Links) -> bool:
+def _is_usable(row: Entry, links: Links) -> bool:
     """No hostile name, no unusable URL, no size that none has."""
     if row.size is not None and not 0 <= row.size <= _LARGEST:
         return False
@@ -241,35 +281,31 @@ def _is_usable(row: Row, links: Links) -> bool:
     return is_safe(row.filename) and links.resolve(row.url) is not None
 
 
-def _file(row: Row, links: Links) -> File:
+def _file(row: Entry, links: Links) -> File:
     link = links.resolve(row.url)
     assert link is not None  # `_is_usable`
+    offered, metadata_sha256 = row.metadata
     return File(
         filename=row.filename,
         url=link[0],
         digest=digest(row.sha256) if row.sha256 else None,
         size=row.size,
         requires_python=plain(row.requires_python) or None if row.requires_python else None,
-        yanked=None if row.yanked is None else plain(row.yanked),
+        yanked=None if row.reason is None else plain(row.reason),
         upload_time=moment(row.upload_time) if row.upload_time else None,
-        metadata=row.metadata,
-        metadata_digest=digest(row.metadata_sha256) if row.metadata_sha256 else None,
+        metadata=offered,
+        metadata_digest=digest(metadata_sha256) if metadata_sha256 else None,
     )
 
 
-def _row(file: File) -> Row:
-    def text(value: Digest | None) -> str:
-        return "" if value is None else value.hex
-
-    return Row(
+def _entry(file: File) -> Entry:
+    return Entry(
         file.filename,
-        None,
         file.url,
-        text(file.digest),
+        {} if file.digest is None else {"sha256": file.digest.hex},
         file.size,
         file.requires_python,
-        file.yanked,
+        False if file.yanked is None else file.yanked or True,
         None if file.upload_time is None else file.upload_time.isoformat(),
-        file.metadata,
-        text(file.metadata_digest),
+        file.metadata if file.metadata_digest is None else {"sha256": file.metadata_digest.hex},
     )
