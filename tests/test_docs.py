@@ -73,7 +73,8 @@ def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[t
 def options_of(command: click.Command) -> set[str]:
     """Every spelling of its options."""
     context = click.Context(command)
-    return {name for each in command.get_params(context) if isinstance(each, click.Option) for name in each.opts}
+    options = (each for each in command.get_params(context) if isinstance(each, click.Option))
+    return {name for each in options for name in (*each.opts, *each.secondary_opts)}
 
 
 OPTIONS = {path: options_of(command) for path, command in commands()}
