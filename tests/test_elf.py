@@ -23,7 +23,7 @@ from wheelhouse.compat.binaries import BadElf, Elf, Names, Strings, WheelBinarie
 from wheelhouse.compat.model import Pinned, Severity, Subject
 from wheelhouse.edge import binaries as reader
 from wheelhouse.edge.binaries import facts
-from wheelhouse.edge.store import NotStored, Store
+from wheelhouse.edge.store import Store
 from wheelhouse.lock import LockedWheel
 from wheelhouse.target import Target
 
@@ -297,7 +297,7 @@ def test_a_member_that_is_longer_than_its_packed_bytes_is_unreadable(tmp_path: P
 def test_a_wheel_that_is_not_there_is_told(tmp_path: Path) -> None:
     store, locked = stored(tmp_path, build_elf_wheel("x", "1.0", {}))
     store.path(locked[0].digest).unlink()
-    with pytest.raises(NotStored):
+    with pytest.raises(reader.NotFetched, match="is not fetched, so what is inside it cannot be read"):
         facts(locked, store, tmp_path)
 
 

@@ -61,7 +61,7 @@ def test_an_error_that_is_accepted_by_name_is_recorded_and_stops_nothing(project
     label = "linux-x86_64-cu121-py310-driver515.65.01-sm80"
     ran = project.lock("torch==2.1.2", "numpy<2", "--target", label, "--accept", "driver")
     assert ran.code == 0
-    assert ran.err.startswith("warning[driver]: `torch 2.1.2+cu121` needs driver 525.60.13 or newer")
+    assert ran.err.startswith("warning, accepted[driver]: `torch 2.1.2+cu121` needs driver 525.60.13 or newer")
     assert project.locked(label)["tool"]["wheelhouse"]["accepted"] == ["driver"]
     checked = project.run("check", "--target", label)
     assert checked.code == 0
@@ -182,3 +182,20 @@ def test_the_server_says_all_that_is_wrong_at_once(project: Project, index: Fake
     assert "515.65.01" in done.stderr
     assert "[desktop-library]" in done.stderr
     assert not (tmp_path / "venv").exists()
+
+
+def test_a_server_of_another_kind_than_the_target(project: Project, index: FakeIndex, tmp_path: Path) -> None:
+    """Wheels for x86_64 and a GH200, whose processor is an Arm."""
+    index.add(build_wheel("six", "1.16.0"))
+    label = "linux-x86_64-cpu-py310"
+    assert project.lock("six", "--target", label).code == 0
+    probe = project.folder / "probe.json"
+    probe.write_text(json.dumps(machine("gh200-aarch64", tmp_path / "arm").facts()), encoding="utf-8")
+    checked = project.run("check", "--server", "probe.json")
+    assert checked.code == 1
+    assert "error[machine]\n  the server is linux aarch64, and the target is linux x86_64\n" in checked.out
+
+    probe.write_text(json.dumps(machine("t4-ubuntu2004", tmp_path / "old").facts()), encoding="utf-8")
+    checked = project.run("check", "--server", "probe.json")
+    assert checked.code == 1
+    assert "error[python-version]\n  the server has Python 3.8, and the target needs 3.10\n" in checked.out

@@ -14,7 +14,6 @@ from wheelhouse.events import Found, Said
 from wheelhouse.lock import Lock
 from wheelhouse.lock.subject import subject_of
 
-
 _LONG = 10**8  # bytes of wheels that take longer than a moment to read
 
 
@@ -30,7 +29,7 @@ class Checks:
 
 
 def verdict_of(lock: Lock, checks: Checks, session: Session) -> Verdict:
-    """The findings on a lock; what was accepted when it was locked stays so. Raises `NotStored` for its binaries."""
+    """The findings on a lock; what was accepted when it was locked stays so. Raises `NotFetched` for its binaries."""
     contents = session.wheels.contents.of(lock, session.workers)
     subject = subject_of(lock, server=checks.servers.get(lock.label), contents=contents)
     found = findings(subject)
@@ -42,11 +41,13 @@ def verdict_of(lock: Lock, checks: Checks, session: Session) -> Verdict:
 def _of_binaries(lock: Lock, subject: Subject, known: Sequence[Finding], session: Session) -> Sequence[Finding]:
     """What the libraries inside the wheels say that nothing said before them."""
     from wheelhouse.compat import binaries
-    from wheelhouse.edge.binaries import facts
+    from wheelhouse.edge.binaries import facts, is_kept
 
     wheels = [package.wheel for package in lock.packages]
-    if sum(wheel.size or 0 for wheel in wheels) > _LONG:
-        session.tell_once(Said(f"reading the libraries inside {len(wheels)} wheels"))
+    unread = [wheel for wheel in wheels if not is_kept(wheel, session.settings.cache_dir)]
+    if sum(wheel.size or 0 for wheel in unread) > _LONG:
+        count = "1 wheel" if len(unread) == 1 else f"{len(unread)} wheels"
+        session.tell_once(Said(f"reading the libraries inside {count}"))
     read = facts(wheels, session.store, session.settings.cache_dir, listen=session.listen)
     by_name = {package.name: read[package.wheel.filename] for package in lock.packages}
     return binaries.findings(subject, by_name, known)
@@ -61,7 +62,14 @@ def judged(lock: Lock, checks: Checks, session: Session, *, done: str) -> tuple[
     for finding in verdict.findings:
         severity = verdict.weight(finding)
         if severity is not Severity.NOTE:
-            told = Found(str(severity), finding.rule, finding.what, why=finding.why, hint=finding.way_out)
+            accepted = severity is not finding.severity
+            told = Found(
+                f"{severity}, accepted" if accepted else str(severity),
+                finding.rule,
+                finding.what,
+                why=finding.why,
+                hint=finding.way_out,
+            )
             session.tell_once(told)
     if verdict.errors:
         raise Stopped(lock.label, verdict.errors, done=done)

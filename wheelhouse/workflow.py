@@ -295,7 +295,7 @@ def verify(paths: Sequence[Path], store: Store) -> list[Path]:
 
 
 def check(found: Sequence[Lock], checks: Checks, session: Session) -> list[Verdict]:
-    """What the checks say of each lock; nothing is fetched. Raises `NotStored` where binaries are to be read."""
+    """What the checks say of each lock; nothing is fetched. Raises `NotFetched` where binaries are to be read."""
     return [verdict_of(each, checks, session) for each in found]
 
 

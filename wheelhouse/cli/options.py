@@ -140,8 +140,8 @@ accept = option(
 )  # fmt: skip
 binaries = option(
     "--binaries/--no-binaries", "binaries", default=True, show_default=True,
-    help="Read the libraries inside the wheels: what they need of each other and of the server. Each wheel is read once;"
-    " a new torch takes half a minute.",
+    help="Read the libraries inside the wheels: what they need of each other and of the server. Each wheel is read"
+    " once; a new torch takes half a minute.",
 )  # fmt: skip
 as_json = option("--json", "json", is_flag=True, help="Print one JSON document on stdout instead of lines.")
 

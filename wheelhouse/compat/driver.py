@@ -178,7 +178,6 @@ def _generations(machine: Machine, driver: Driver) -> Iterator[Finding]:
     """Old GPUs that newer driver branches do not drive. On Linux, whose drivers are numbered by their branch."""
     if machine.os != "linux":
         return
-    from wheelhouse.compat import suggest
 
     for told in machine.outlived:
         yield Finding(

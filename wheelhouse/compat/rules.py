@@ -10,6 +10,7 @@ from wheelhouse.compat import (
     downloads,
     driver,
     family,
+    fit,
     glibc,
     gpu,
     mixing,
@@ -22,6 +23,8 @@ from wheelhouse.compat.collisions import collisions
 from wheelhouse.compat.model import Finding, Subject
 
 RULES: Mapping[str, str] = {
+    "machine": "the probed server's system and architecture against the target's",
+    "python-version": "the probed server's Pythons against the target's",
     "driver": "the NVIDIA driver against the CUDA that the wheels were built with",
     "gpu": "the GPU against the architectures that the build holds code for",
     "cuda-mix": "libraries of several CUDA majors in one set",
@@ -41,6 +44,7 @@ RULES: Mapping[str, str] = {
 }
 
 _ASKED: tuple[Callable[[Subject], Iterable[Finding]], ...] = (
+    fit.findings,
     driver.findings,
     gpu.findings,
     mixing.findings,

@@ -26,8 +26,9 @@ from wheelhouse.compat.binaries import BadElf, Elf, Names, Strings, WheelBinarie
 from wheelhouse.compat.binaries.elf import MAGIC
 from wheelhouse.digests import Digest
 from wheelhouse.edge.places import cache_folder
-from wheelhouse.edge.store import NotStored, Store
+from wheelhouse.edge.store import Store
 from wheelhouse.edge.workers import Workers
+from wheelhouse.errors import WheelhouseError
 from wheelhouse.events import Listener, Noted, ignore
 from wheelhouse.lock import LockedWheel
 
@@ -47,6 +48,19 @@ _TEXT = re.compile(
 )
 
 
+class NotFetched(WheelhouseError):
+    """A wheel that is to be read is not in the store."""
+
+    hint = "run `wheelhouse fetch` first"
+
+    def __init__(self, filename: str) -> None:
+        super().__init__(filename)
+        self.filename = filename
+
+    def __str__(self) -> str:
+        return f"`{self.filename}` is not fetched, so what is inside it cannot be read"
+
+
 def facts(
     wheels: Sequence[LockedWheel],
     store: Store,
@@ -58,11 +72,11 @@ def facts(
     """Every wheel's ELF files by its file name; `jobs` wheels are read at once, largest first.
 
     What was read is kept below the cache folder by the wheel's digest. A damaged wheel or library is a fact of its own
-    (`WheelBinaries.unreadable`), never an error. Raises `NotStored`.
+    (`WheelBinaries.unreadable`), never an error. Raises `NotFetched`.
     """
     for wheel in wheels:
         if not store.has(wheel.digest, wheel.size):
-            raise NotStored(wheel.digest)
+            raise NotFetched(wheel.filename)
     root = cache_folder(cache_dir) / "binaries"
     found: dict[str, WheelBinaries] = {}
     waiting = []
@@ -80,6 +94,11 @@ def facts(
             _keep(root, wheel.digest, binaries)
             listen(Noted(f"the binaries of `{wheel.filename}` were read: {len(binaries.elves)}"))
     return found
+
+
+def is_kept(wheel: LockedWheel, cache_dir: Path | None) -> bool:
+    """Whether an earlier run has read the wheel."""
+    return _path(cache_folder(cache_dir) / "binaries", wheel.digest).exists()
 
 
 def read(path: Path, filename: str) -> WheelBinaries:
