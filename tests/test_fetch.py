@@ -216,6 +216,22 @@ def test_when_the_other_files_are_done_the_rest_of_the_last_comes_in_segments(wo
     assert world.restarts() == []
 
 
+def test_an_answer_that_comes_fast_is_left_alone(world: World) -> None:
+    world.window = Window(world.http, segment=8 * KIB, buffers=3, fast=0)
+    world.fetch(world.add())
+    assert world.ranges() == ["bytes=0-8191", f"bytes=8192-{len(CONTENT) - 1}"]
+    assert world.window.peak == 0
+
+
+def test_an_answer_that_turns_slow_is_helped(world: World) -> None:
+    world.window = Window(world.http, segment=8 * KIB, buffers=3, fast=float("inf"))
+    wheel = world.add()
+    world.index.fault(".whl", Stall(after=KIB, seconds=0.1), times=1)
+    world.fetch(wheel)
+    assert world.store.path(wheel.digest).read_bytes() == CONTENT
+    assert world.window.peak >= 1
+
+
 def test_four_segments_are_in_flight_once_a_file_comes_in_segments(world: World) -> None:
     world.window = Window(world.http, segment=8 * KIB, buffers=20)
     world.fetch(world.add())

@@ -14,7 +14,12 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):  # scripts ask for it; the answer needs no command (nor click)
         from wheelhouse import __version__
 
-        sys.stdout.write(f"wheelhouse {__version__}\n")
+        try:
+            sys.stdout.write(f"wheelhouse {__version__}\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            sys.stderr.close()
+            sys.exit(1)
         return
     try:
         from wheelhouse.cli.commands import run

@@ -12,7 +12,7 @@ from wheelhouse.edge import files
 from wheelhouse.edge.http import Http
 from wheelhouse.edge.store import Slot, Store
 from wheelhouse.edge.transfer import NotServed, Stopped, Transfer
-from wheelhouse.edge.window import IN_FLIGHT, Window, strong_validator
+from wheelhouse.edge.window import FAST, IN_FLIGHT, Window, strong_validator
 from wheelhouse.edge.workers import Workers
 from wheelhouse.errors import Failures, WheelhouseError
 from wheelhouse.events import (
@@ -54,8 +54,8 @@ def fetch(
 
     Interrupted at any moment, also by kill -9, the next call goes on where this one stopped. Two calls at once on one
     store share the work. `listen` is called by one thread at a time. `free_space` gives the bytes free under a path.
-    `window` holds the buffers for what is fetched ahead; by default 6 of 8 MiB, used while fewer than `jobs` files are
-    fetched at a time.
+    `window` holds the buffers for what is fetched ahead; by default 6 of 8 MiB, used where a connection is slow, while
+    fewer than `jobs` files are fetched at a time.
 
     Raises `BadFileName` and `NoSpace` before the first byte; `FetchFailed` after everything else was tried. A full disk
     ends the fetch at once: all files would meet it.
@@ -164,7 +164,7 @@ class _Run:
     ) -> None:
         self.store, self.http, self.wheels, self.free_space = store, http, wheels, free_space
         self.workers = Workers(max(1, min(jobs, len(wheels))), "fetch")
-        self.window = Window(http, connections=max(jobs, IN_FLIGHT + 1)) if window is None else window
+        self.window = Window(http, connections=max(jobs, IN_FLIGHT + 1), fast=FAST) if window is None else window
         self._own_window = window is None
         self._listen = listen
         self._voice = threading.Lock()

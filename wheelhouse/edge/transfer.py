@@ -14,7 +14,7 @@ from wheelhouse.edge import files
 from wheelhouse.edge.http import Http
 from wheelhouse.edge.http_errors import CutOff, HttpError, Refused, status_line
 from wheelhouse.edge.store import Slot, Source
-from wheelhouse.edge.window import IN_FLIGHT, Ahead, ContentRange, Window, strong_validator
+from wheelhouse.edge.window import IN_FLIGHT, Ahead, ContentRange, Pace, Window, strong_validator
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.events import FileAdvanced, FileRestarted, FileStarted, Listener
 from wheelhouse.urls import redact
@@ -72,6 +72,7 @@ class Transfer:
         self._in_ranges = True
         self._ended = False
         self._restarts = 0
+        self._alone = False  # the last answer came fast enough without help
         self._check = Check(filename, expected=digest, size=size)
         self._aheads: deque[Ahead] = deque()
         self._file: FileIO
@@ -169,7 +170,7 @@ class Transfer:
             return start + segment
         if self._total - start <= 2 * segment:
             return None
-        return start + segment if self._window.open else self._total
+        return start + segment if self._window.open and not self._alone else self._total
 
     def _append_range(self, answer: httpx.Response, start: int, end: int | None) -> None:
         told = ContentRange.of(answer)
@@ -184,8 +185,6 @@ class Transfer:
         self._learn(answer, told.total)
         last = told.last + 1 if end is None else min(end, told.last + 1)
         ends = told.total is None and end is not None and last < end
-        if last < (self._total or 0):
-            self._look_ahead(last, IN_FLIGHT - 1)
         last = self._append_to(answer, last)
         if self._check.count < last:
             raise CutOff(self.url)
@@ -224,21 +223,27 @@ class Transfer:
 
     def _append_to(self, answer: httpx.Response, last: int) -> int:
         """The body, up to byte `last` of the file (not included) or to where segments ahead take over: that place."""
+        pace = Pace(self._window.fast)
+        last = self._helped(last, pace)
         for chunk in answer.iter_raw():
             self._proceed()
             self._write(memoryview(chunk)[: last - self._check.count])
-            last = self._nearer(last)
+            pace.count += len(chunk)
+            last = self._helped(last, pace)
             if self._check.count >= last:
                 break
+        self._alone = self._window.fast is not None and not pace.is_slow()
         return last
 
-    def _nearer(self, last: int) -> int:
-        """Where the answer that is being read may end: earlier than `last`, when the window has opened meanwhile."""
-        start = self._check.count + self._window.segment
-        if last - start > self._window.segment and last == self._total and not self._aheads and self._window.open:
-            self._look_ahead(start, IN_FLIGHT - 1)
-            return start if self._aheads else last
-        return last
+    def _helped(self, last: int, pace: Pace) -> int:
+        """Where the answer that is being read may end: where it is slow, what lies behind is fetched ahead."""
+        if self._aheads or not self._window.open or not pace.is_slow():
+            return last
+        start = last
+        if last == self._total and last - self._check.count > 2 * self._window.segment:
+            start = self._check.count + self._window.segment
+        self._look_ahead(start, IN_FLIGHT - 1)
+        return start if self._aheads else last
 
     def _look_ahead(self, position: int, in_flight: int) -> None:
         """Have the next segments fetched, `in_flight` at a time, as far as the file goes and the window is open."""

@@ -1,14 +1,15 @@
 """Segments fetched ahead of where a file is being written, in a bounded number of buffers.
 
 The buffers are the memory bound of a whole fetch: whoever finds none free simply goes on without. They are made once
-and used again, because freed 8 MiB blocks do not always go back to the system. Connections are bounded too: while
-enough files come at a time, segments of one bring nothing and cost a copy of each byte (docs/decisions, 17).
+and used again, because freed 8 MiB blocks do not always go back to the system. Connections are bounded too, and a fast
+one is left alone: there segments bring nothing and cost a copy of each byte (docs/decisions, 17).
 """
 
 from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 
 SEGMENT = 8 << 20  # bytes; DESIGN §7
 IN_FLIGHT = 4  # segments of one file, the one that is being appended included; DESIGN §7
+FAST = 64 * 1000**2  # bytes a second of one connection; half of a link of 1 Gbit/s
 BUFFERS = 6  # segments in memory at once, over all files: 48 MiB, which keeps the whole program under 150 MB
 
+_MOMENT = 0.05  # seconds in which an answer's pace shows
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 
 
@@ -47,6 +50,21 @@ class ContentRange:
         return cls(int(match[1]), int(match[2]), None if match[3] == "*" else int(match[3]))
 
 
+class Pace:
+    """How fast an answer comes, of which `count` bytes are there. `fast`: bytes a second, or None: always slow."""
+
+    def __init__(self, fast: float | None) -> None:
+        self.count = 0
+        self._fast, self._begun = fast, time.monotonic()
+
+    def is_slow(self) -> bool:
+        """Whether others may help. In its first moments nobody knows, so that it is not."""
+        if self._fast is None:
+            return True
+        took = time.monotonic() - self._begun
+        return took > _MOMENT and self.count < self._fast * took
+
+
 class Ahead:
     """One segment on its way: bytes `start` to `end` (not included) of the file."""
 
@@ -64,13 +82,20 @@ class Ahead:
 class Window:
     """The buffers of one fetch. `peak` is the largest number that was in use at one time.
 
-    `connections`: no more files and segments together are asked for at a time; None: the buffers alone decide.
+    `connections`: no more files and segments together are asked for at a time; None: the buffers alone decide. `fast`:
+    bytes a second from which on an answer is slow no more, and nothing is fetched ahead of it; None: all are slow.
     """
 
     def __init__(
-        self, http: Http, *, segment: int = SEGMENT, buffers: int = BUFFERS, connections: int | None = None
+        self,
+        http: Http,
+        *,
+        segment: int = SEGMENT,
+        buffers: int = BUFFERS,
+        connections: int | None = None,
+        fast: float | None = None,
     ) -> None:
-        self.segment, self.peak = segment, 0
+        self.segment, self.peak, self.fast = segment, 0, fast
         self._http, self._buffers, self._connections = http, buffers, connections
         self._files = 0
         self._free: list[bytearray] = []
