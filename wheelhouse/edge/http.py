@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
     from wheelhouse.edge.proxies import Proxies
+    from wheelhouse.edge.transport import Urllib3Transport
 
 REDIRECTS = 10
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -82,7 +83,7 @@ class Http:
         self._given_up: dict[str, Unreachable | ProxyRefused] = {}  # by origin, for the run
         self._closed = threading.Event()
         self._lock = threading.Lock()
-        self._clients: dict[str | None, httpx.Client] = {}  # by proxy
+        self._transports: dict[str | None, Urllib3Transport] = {}  # by proxy
         self._trusted: ssl.SSLContext | None = None
 
     def __enter__(self) -> Self:
@@ -97,8 +98,8 @@ class Http:
         """Give up all connections; whoever waits for the next attempt wakes and fails."""
         self._closed.set()
         with self._lock:
-            for client in self._clients.values():
-                client.close()
+            for transport in self._transports.values():
+                transport.close()
 
     def get(self, url: str, *, headers: Mapping[str, str] | None = None, limit: int | None = None) -> httpx.Response:
         """The whole answer, its body decoded and in memory; `limit` is in bytes of the decoded body.
@@ -150,6 +151,17 @@ class Http:
 
     def _patiently(self, url: str, ask: Callable[[], T]) -> T:
         """`ask`, again and again while that may help."""
+        try:
+            return ask()
+        except HttpError as error:
+            failed = error
+        if not self.worth_another(failed):
+            self.give_up(failed)
+            raise failed
+        return self._again(failed, ask)
+
+    def _again(self, failed: HttpError, ask: Callable[[], T]) -> T:
+        """The attempts after the first one, which `failed`."""
         from tenacity import Retrying, retry_if_exception
         from tenacity.nap import sleep_using_event
 
@@ -173,8 +185,15 @@ class Http:
             before_sleep=tell,
             reraise=True,
         )
+        past = [failed]
+
+        def attempt() -> T:
+            if past:
+                raise past.pop()
+            return ask()
+
         try:
-            return patience(ask)
+            return patience(attempt)
         except HttpError as error:
             self.give_up(error)
             raise
@@ -229,13 +248,18 @@ class Http:
             raise CutOff(url)
         if known := self._given_up.get(asked):
             raise known.again(url) from known
-        client = self._client(self._proxies.choose(bare))
+        transport = self._transport(self._proxies.choose(bare))
         credentials = credentials or self._credentials.get(asked) or self._netrc.get(target.host)
 
         def send(pair: tuple[str, str] | None) -> httpx.Response:
-            # `auth` given even where there is none: else httpx would look for it in the URL
-            auth = httpx.BasicAuth(*pair) if pair else httpx.Auth()
-            return client.send(client.build_request(method, target, headers=dict(headers)), stream=True, auth=auth)
+            # Without httpx's client: redirects and credentials are ours to judge, cookies are not kept, and it costs
+            # as much as all the rest of a small question
+            request = httpx.Request(method, target, headers={**_ALWAYS, **headers})
+            if pair:
+                request = next(httpx.BasicAuth(*pair).auth_flow(request))
+            answer = transport.handle_request(request)
+            answer.request = request
+            return answer
 
         answer = send(credentials)
         if answer.status_code == 401 and not (credentials and credentials[1]):
@@ -246,22 +270,18 @@ class Http:
                 return send(kept)
         return answer
 
-    def _client(self, proxy: str | None) -> httpx.Client:
+    def _transport(self, proxy: str | None) -> Urllib3Transport:
         from wheelhouse.edge.transport import Urllib3Transport
-        from wheelhouse.edge.web import httpx
 
         with self._lock:
-            if proxy not in self._clients:
-                transport = Urllib3Transport(
+            if proxy not in self._transports:
+                self._transports[proxy] = Urllib3Transport(
                     self._tls,
                     connect_timeout=self.settings.connect_timeout,
                     read_timeout=self.settings.read_timeout,
                     proxy=proxy,
                 )
-                self._clients[proxy] = httpx.Client(
-                    transport=transport, trust_env=False, headers={"User-Agent": f"wheelhouse/{__version__}"}
-                )
-            return self._clients[proxy]
+            return self._transports[proxy]
 
     def _tls(self) -> ssl.SSLContext:
         from wheelhouse.edge.trust import trust
@@ -282,6 +302,12 @@ class Http:
         return read_netrc(os.environ, self._listen)
 
 
+_ALWAYS = {
+    "Accept": "*/*",
+    "Accept-Encoding": "gzip, deflate",
+    "Connection": "keep-alive",
+    "User-Agent": f"wheelhouse/{__version__}",
+}
 _FRAMING = frozenset(
     {"content-encoding", "content-length", "transfer-encoding"}
 )  # of the wire, not of the decoded body
