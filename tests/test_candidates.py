@@ -14,8 +14,9 @@ from packaging.version import Version
 from world.scenarios import INDEX, file_of
 
 from wheelhouse.indexes import Index
-from wheelhouse.resolve.candidates import Listed, Project
+from wheelhouse.resolve.candidates import Listed
 from wheelhouse.resolve.channels import channels_offering
+from wheelhouse.resolve.project import Project
 from wheelhouse.resolve.refusals import (
     BadName,
     NotAny,

@@ -34,8 +34,9 @@ from wheelhouse.digests import Digest
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.indexes import Index, in_torch_family
 from wheelhouse.metadata import CoreMetadata
-from wheelhouse.resolve.candidates import Candidate, Listed, Project
+from wheelhouse.resolve.candidates import Candidate, Listed
 from wheelhouse.resolve.catalog import FixedCatalog
+from wheelhouse.resolve.project import Project
 from wheelhouse.resolve.refusals import BadMetadata
 from wheelhouse.resolve.resolution import Resolution, resolve
 from wheelhouse.resolve.view import View

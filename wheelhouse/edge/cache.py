@@ -18,7 +18,7 @@ from wheelhouse.urls import origin
 
 _MAX_AGE = re.compile(r"max-age=(\d{1,9})")
 _FORMAT = "2"
-_KINDS = ("pages", "metadata", "contents")
+_KINDS = ("pages", "metadata", "contents", "binaries")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,8 +29,9 @@ from wheelhouse.events import Listener, Resolving, ignore
 from wheelhouse.indexes import Index, Indexes, Route, in_torch_family
 from wheelhouse.metadata import BadMetadata, CoreMetadata
 from wheelhouse.resolve import refusals
-from wheelhouse.resolve.candidates import Candidate, Listed, Project, Source
+from wheelhouse.resolve.candidates import Candidate, Listed, Source
 from wheelhouse.resolve.catalog import Hint
+from wheelhouse.resolve.project import Project
 from wheelhouse.resolve.wants import Want
 from wheelhouse.simple import Listing, Page
 from wheelhouse.target import Target

@@ -10,7 +10,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelhouse.metadata import CoreMetadata
-from wheelhouse.resolve.candidates import Candidate, Project
+from wheelhouse.resolve.candidates import Candidate
+from wheelhouse.resolve.project import Project
 from wheelhouse.resolve.refusals import BadMetadata
 
 

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 
-from wheelhouse.resolve.candidates import ACCELERATOR, Listed, Project
+from wheelhouse.resolve.candidates import ACCELERATOR, Listed
+from wheelhouse.resolve.project import Project
 from wheelhouse.resolve.refusals import WrongBuild
 from wheelhouse.target import Target
 

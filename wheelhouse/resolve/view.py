@@ -18,8 +18,9 @@ from packaging.version import Version
 from wheelhouse.config import Override
 from wheelhouse.indexes import NeedsAccelerator, in_torch_family, pinned_torch, proven_accelerator
 from wheelhouse.metadata import CoreMetadata
-from wheelhouse.resolve.candidates import Candidate, Project
+from wheelhouse.resolve.candidates import Candidate
 from wheelhouse.resolve.catalog import Catalog, Hint
+from wheelhouse.resolve.project import Project
 from wheelhouse.resolve.refusals import BadMetadata, NotProven, Reason, Refusal, RequiresPython
 from wheelhouse.resolve.wants import Want, asks_for_pre, is_exact, undeclared_by
 from wheelhouse.target import MarkerError, Target
