@@ -111,8 +111,9 @@ def test_nothing_is_proposed_where_no_single_slip_explains_the_digits() -> None:
     assert error.hint == AGAIN
 
 
-def test_the_group_is_the_last_part() -> None:
-    error = refused("linux-x86_64-ck12345-py310")
+@pytest.mark.parametrize("typed", ["linux-x86_64-ck12345-py310", "ck12345-linux-x86_64-py310"])
+def test_the_group_is_the_last_part(typed: str) -> None:
+    error = refused(typed)
     assert str(error) == "the check digits `ck12345` are not the last part"
     assert error.hint == "type the whole line as the probe prints it"
 

@@ -506,6 +506,15 @@ def test_pins_that_doubt_each_other_are_told(project: Project, index: FakeIndex)
     assert "supports" not in project.lock("user", *TARGET).err  # without lib there is nothing to doubt
 
 
+def test_a_project_that_requires_the_one_that_doubts_it_is_not_told(project: Project, index: FakeIndex) -> None:
+    """It knows it: tensorflow 2.18 requires tensorflow-io-gcs-filesystem, whose extra ends at tensorflow 2.16."""
+    index.add(build_wheel("plugin", "1.0", requires=['whole<2; extra == "whole"'], extras=["whole"]))
+    index.add(build_wheel("whole", "2.0", requires=["plugin"]))
+    ran = project.lock("whole", *TARGET)
+    assert ran.code == 0
+    assert "supports" not in ran.err
+
+
 def test_an_extra_that_names_one_version_doubts_no_other(project: Project, index: FakeIndex) -> None:
     """It is the version that the project was tried with (celery 5.7.0: `pydantic==2.14.1; extra == "pydantic"`)."""
     index.add(build_wheel("user", "6.0", requires=['lib==2.1; extra == "lib"'], extras=["lib"]))

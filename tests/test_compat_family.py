@@ -59,6 +59,44 @@ def test_a_right_or_unknown_pair_is_not_told(pins: tuple[str, ...]) -> None:
     assert list(family.findings(subject(CU121, *pins))) == []
 
 
+FLASH = "flash-attn==2.8.3+cu12torch2.8cxx11abiTRUE"
+
+
+@pytest.mark.parametrize(
+    ("torch", "built", "way_out"),
+    [
+        ("2.7.1+cu128", "torch 2.8", "the wheel of that release with `torch2.7` in its name"),
+        ("2.8.0+cu118", "CUDA 12", "the wheel of that release with `cu11` in its name"),
+    ],
+)
+def test_a_wheel_that_names_its_torch_is_held_to_it(torch: str, built: str, way_out: str) -> None:
+    (found,) = family.findings(subject("linux-x86_64-py310-" + torch.partition("+")[2], f"torch=={torch}", FLASH))
+    assert (found.rule, found.severity) == ("torch-family", Severity.ERROR)
+    flash = "`flash-attn 2.8.3+cu12torch2.8cxx11abitrue`"
+    assert found.what == f"{flash} is built for {built}, and the set has `torch {torch}`"
+    assert found.way_out == way_out
+
+
+@pytest.mark.parametrize(
+    ("torch", "abi", "told"),
+    [
+        ("2.6.0+cu124", "FALSE", []),
+        ("2.6.0+cu126", "TRUE", []),
+        ("2.6.0+cu124", "TRUE", ["the wheel of that release with `cxx11abiFALSE` in its name"]),
+        ("2.6.0+cu126", "FALSE", ["the wheel of that release with `cxx11abiTRUE` in its name"]),
+    ],
+)
+def test_a_wheel_that_names_its_c_abi_is_held_to_torch_s(torch: str, abi: str, told: list[str]) -> None:
+    flash = f"flash-attn==2.7.4.post1+cu12torch2.6cxx11abi{abi}"
+    found = family.findings(subject("linux-x86_64-py310-" + torch.partition("+")[2], f"torch=={torch}", flash))
+    assert [each.way_out for each in found] == told
+
+
+def test_a_wheel_that_names_the_set_s_torch_or_that_runs_on_no_gpu_is_not_told() -> None:
+    assert list(family.findings(subject("linux-x86_64-cu128-py310", "torch==2.8.0+cu128", FLASH))) == []
+    assert list(family.findings(subject("linux-x86_64-cpu-py310", "torch==2.7.1+cpu", FLASH))) == []
+
+
 def test_triton_and_xformers_count_on_a_gpu_alone() -> None:
     pins = ("torch==2.5.1+cpu", "triton==3.3.1", "xformers==0.0.24")
     assert list(family.findings(subject("linux-x86_64-cpu-py310", *pins))) == []

@@ -187,7 +187,9 @@ def test_onnxruntime_gpu_falls_back_to_the_cpu_so_that_it_is_a_warning() -> None
     asked = subject(CU121, "torch==2.3.1", "nvidia-cudnn-cu12==8.9.2.26", "onnxruntime-gpu==1.20.2")
     (found,) = cudnn.findings(asked)
     assert found.severity is Severity.WARNING
-    assert found.way_out == "`onnxruntime-gpu<1.19`, or `torch>=2.4` for cuDNN 9"
+    assert found.way_out == (
+        "`torch>=2.4`, which brings cuDNN 9\nor `onnxruntime`, which runs on the CPU too and is smaller"
+    )
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,15 @@ def test_opencv_for_a_server_that_nobody_asked_is_a_warning_that_names_the_headl
     ]
 
 
+def test_an_opencv_that_another_project_requires_is_replaced_by_an_override() -> None:
+    pins = ("ultralytics==8.4.190 opencv-python", "opencv-python==4.12.0.88")
+    (found,) = system.findings(subject(PLAIN, *pins, roots=("ultralytics",)))
+    assert found.way_out.splitlines()[:2] == [
+        "`opencv-python-headless` in its place: the same, without windows",
+        "`ultralytics 8.4.190` requires `opencv-python`: that takes `[[overrides]]` with `drop` and `add`",
+    ]
+
+
 def test_opencv_for_a_server_without_libgl_is_an_error_and_its_windows_a_note() -> None:
     libraries = {**BARE, "libglib-2.0.so.0": "/usr/lib64/libglib-2.0.so.0"}
     found = list(system.findings(subject(PLAIN, "opencv-python==4.12.0.88", server=server(libraries=libraries))))

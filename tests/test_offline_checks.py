@@ -219,7 +219,10 @@ def test_what_can_be_accepted_is_not_offered_while_something_else_stands_in_the_
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--accept", "everything"], "there is no rule `everything`; rules that can be accepted: abi, compiler, desktop-library, "),
+        (
+            ["--accept", "everything"],
+            "there is no rule `everything`; rules that can be accepted: abi, compiler, desktop-library, ",
+        ),
         (["--accept", "foreign-file"], "`foreign-file` can never be accepted"),
         (["--accept", "missing-file"], "`missing-file` can never be accepted"),
         (["--venv", ""], "--venv needs a value"),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from world.bundles import OFFLINE, Bundle, fake_probe, here, nvidia, seen, tiny_pip, write_bundle
+from world.machines import MACHINES, RECORDED
 from world.wheels import build_wheel
 
 from wheelhouse.offline import install
@@ -171,6 +172,36 @@ def test_cuda_wheels_on_a_machine_without_a_gpu_are_a_warning() -> None:
     assert inside.hint == "start the container with its GPUs: docker run --gpus all ..."
     assert install.judge_presence(target(cuda=None), seen()) == []
     assert install.judge_presence(TARGET, seen(nvidia=nvidia("535.104.05", "12.2", A100))) == []
+
+
+def test_that_there_is_no_gpu_says_more_than_that_its_driver_is_not_seen(tmp_path: Path) -> None:
+    named = TARGET | {"driver": "535"}
+    (finding,) = install.check_server(named, str(tmp_path), seen(system={"container": "docker"}))
+    assert (finding.rule, finding.hint) == ("gpu", "start the container with its GPUs: docker run --gpus all ...")
+    away = nvidia(None, None) | {"devices": ["/dev/nvidia0"]}
+    (finding,) = install.check_server(named, str(tmp_path), seen(nvidia=away))
+    assert (finding.rule, finding.what.partition(",")[0]) == ("driver", "this machine's NVIDIA driver cannot be seen")
+
+
+@pytest.mark.parametrize("name", ["l40s-mismatch", "a10-proc-only", "a100-no-driver"])
+def test_what_keeps_cuda_from_starting_is_a_warning(name: str) -> None:
+    facts = json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8"))
+    (finding,) = install.judge_problems(TARGET, facts)
+    assert (finding.severity, finding.rule) == ("warning", "gpu")
+    first = {
+        "l40s-mismatch": "`nvidia-smi` ended with status 18: Failed to initialize NVML: Driver/library version"
+        " mismatch; the driver was updated but not loaded again: it needs a restart",
+        "a10-proc-only": "driver 535.161.08 is loaded, but there is no `/dev/nvidia0`: a container needs `--gpus all`,",
+        "a100-no-driver": "`nvidia-smi` ended with status 9: NVIDIA-SMI has failed because it couldn't communicate",
+    }
+    assert finding.what.startswith(first[name])
+    assert install.judge_problems(target(cuda=None), facts) == []
+
+
+@pytest.mark.parametrize("name", sorted(set(MACHINES) - {"l40s-mismatch", "a10-proc-only", "a100-no-driver"}))
+def test_a_machine_on_which_cuda_starts_raises_no_alarm(name: str) -> None:
+    facts = json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8"))
+    assert install.judge_problems(TARGET, facts) == []
 
 
 # -- libraries and programs
@@ -493,5 +524,5 @@ def test_what_goes_wrong_in_a_thread_is_not_lost(tmp_path: Path) -> None:
 def test_the_manifest_of_an_older_bundle_has_no_needs() -> None:
     assert install.needs_of({}) == install.needs_of({"needs": None}) == {}
     assert json.dumps(install.whole_server({"nvidia": None, "libraries": 5})["nvidia"]) == (
-        '{"gpus": [], "devices": []}'
+        '{"gpus": [], "devices": [], "problems": []}'
     )

@@ -122,3 +122,10 @@ def nowhere(bundle: Bundle) -> None:
     """Makes install.sh look for Pythons in places that do not exist, whatever this machine has."""
     path = bundle.folder / "install.sh"
     path.write_text(path.read_text().replace(" /usr/", " /nowhere/usr/").replace(" /opt/", " /nowhere/opt/"))
+
+
+def test_an_emptied_path_is_no_reason_to_talk(tmp_path: Path, bundle: Bundle) -> None:
+    script = [str(shutil.which("sh")), str(bundle.folder / "install.sh")]
+    environment = {"PATH": "/nonexistent"}
+    done = bundle.install("--check", "--python", sys.executable, cwd=tmp_path, command=script, environment=environment)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (0, f"{PASSED}{tmp_path / 'venv'}`")

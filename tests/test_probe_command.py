@@ -16,7 +16,7 @@ from world import FakeIndex, build_wheel, pip_wheel
 from world.cli import Ran, wheelhouse
 from world.project import Project
 
-from wheelhouse.cli.machines import servers_of
+from wheelhouse.cli.machines import machine_of, servers_of
 from wheelhouse.compat.server import parse
 from wheelhouse.edge import probing
 from wheelhouse.errors import UsageError
@@ -290,6 +290,22 @@ def test_a_machine_may_be_told_by_options_alone(tmp_path: Path) -> None:
     )
     out = ran_well(wheelhouse("targets", "suggest", "--driver", "515.65", cwd=tmp_path))
     assert out.endswith("\nname its Python for a whole label, such as `--python py310`\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "capability"),
+    [
+        ("NVIDIA A100-SXM4-80GB", "8.0"),
+        ("Tesla V100-SXM2-16GB", "7.0"),
+        ("NVIDIA GH200 480GB", "9.0"),
+        ("NVIDIA GeForce RTX 4060 Ti", "8.9"),
+        ("8.6", "8.6"),
+    ],
+)
+def test_a_gpu_may_be_told_as_nvidia_smi_names_it(name: str, capability: str) -> None:
+    told = {"driver": "550", "gpu": name, "python": None, "libc": None}
+    (gpu,) = machine_of(None, told).gpus
+    assert gpu.capability == tuple(map(int, capability.split(".")))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from world.bundles import OFFLINE
-from world.machines import MACHINES, RECORDED, Machine, machine
+from world.machines import MACHINES, PYTHON_PROBE, RECORDED, Machine, machine
 
 SOURCE = OFFLINE / "probe.sh"
 SHELLS = [[name] for name in ("sh", "dash", "ksh") if shutil.which(name)]
@@ -176,6 +176,18 @@ def test_a_server_without_python_and_without_anything_else_is_told_too(tmp_path:
         "no CPython 3.6 or newer (64-bit) was found: `py310` is a guess",
     ]
     assert "! none        no Python was found\n" in page
+
+
+def test_an_emptied_path_hides_programs_of_the_machine_and_not_its_own_tools(tmp_path: Path) -> None:
+    told = [
+        subprocess.run([*run, "--json"], env={"PATH": "/nonexistent"}, cwd=tmp_path, capture_output=True, text=True)
+        for run in (command(["/bin/sh"]), PYTHON_PROBE)
+    ]
+    assert [(done.returncode, done.stderr) for done in told] == [(0, ""), (0, "")]
+    script, program = (json.loads(done.stdout) for done in told)
+    assert script["line"] == program["line"]
+    assert script["programs"] == program["programs"]
+    assert set(script["programs"].values()) == {None}
 
 
 def test_nothing_is_changed(tmp_path: Path) -> None:

@@ -85,7 +85,8 @@ def machine_of(label: str | None, told: Mapping[str, str | None]) -> Machine:
             "or a label, or `auto:probe.json` for a server that was probed, or `auto:` for this machine",
         )
     wanted_driver = _told("driver", told, lambda word: driver(f"driver{word.removeprefix('driver')}"))
-    wanted_gpu = _told("gpu", told, gpu)
+    # as `nvidia-smi` names it, `NVIDIA A100-SXM4-80GB`, which no label could hold; and a bare compute capability
+    wanted_gpu = _told("gpu", told, lambda word: gpu(word.replace("-", "")) or gpu(f"cc{word}"))
     wanted_python = _told("python", told, python)
     wanted_libc = _told("libc", told, lambda word: libc(f"glibc{word}" if word[:1].isdigit() else word))
     if label is None:

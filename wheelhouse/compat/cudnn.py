@@ -61,7 +61,11 @@ def _packaged(torch: Pinned) -> bool:
 
 def _ways(subject: Subject, pin: Pinned, build: Build, major: int) -> Iterator[str]:
     if pin.name == "onnxruntime-gpu":
-        yield "`onnxruntime-gpu>=1.19,<1.24`" if major == 9 else "`onnxruntime-gpu<1.19`, or `torch>=2.4` for cuDNN 9"
+        if major == 9:
+            yield "`onnxruntime-gpu>=1.19,<1.24`"
+        else:  # an older onnxruntime-gpu takes cuDNN 8 and CUDA 11, which this set has not
+            yield "`torch>=2.4`, which brings cuDNN 9"
+            yield "or `onnxruntime`, which runs on the CPU too and is smaller"
         return
     if pin.name != "ctranslate2":
         yield f"versions that agree on cuDNN {build.cudnn}"

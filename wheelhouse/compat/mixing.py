@@ -83,10 +83,11 @@ def _strangers(subject: Subject, libraries: tuple[Library, ...], major: int) -> 
         whose = "torch" if "torch" in subject.pins else "the target"
         bringing = {pin.name for pin in sorted_pins(subject) if not set(names).isdisjoint(pin.dependencies)}
         who = sorted(bringing.difference(names))
+        come = "comes" if len(names) == 1 else "come"
         yield Finding(
             rule=RULE,
             severity=Severity.NOTE if harmless else Severity.WARNING,
-            what=f"{_count(names)} for CUDA {other} come beside CUDA {major} of {whose}",
+            what=f"{_count(names)} for CUDA {other} {come} beside CUDA {major} of {whose}",
             why="two CUDA runtimes in one process: more memory, and libraries of one that are found by the other",
             way_out=f"versions of {listed(f'`{name}`' for name in who)} for CUDA {major}" if who else "one CUDA major",
             projects=tuple(names),

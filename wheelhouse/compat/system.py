@@ -44,7 +44,7 @@ def findings(subject: Subject) -> Iterator[Finding]:
             severity=weight,
             what=f"`{group.pin}` {group.what}" + (f": the server has no {names}" if server else f": {names}"),
             why=first.why,
-            way_out=first.way_out,
+            way_out=_typed(subject, group.pin, first.way_out),
             projects=(group.pin.name,),
         )
     yield from _headers(subject)
@@ -87,6 +87,18 @@ def _lacks(server: Server, need: Need) -> bool:
     """Whether a probe looked for every one of these names and found none; what it never looked for is not lacking."""
     seen = server.libraries if need.kind == "library" else server.programs
     return all(name in seen and seen[name] is None for name in need.names)
+
+
+def _typed(subject: Subject, pin: Pinned, way_out: str) -> str:
+    """The way out, with what else it takes where another project requires the one that is to be replaced."""
+    requiring = sorted(str(each) for each in subject.pins.values() if pin.name in each.dependencies)
+    if not requiring or " in its place" not in way_out:
+        return way_out
+    first, *rest = way_out.splitlines()
+    verb = "requires" if len(requiring) == 1 else "require"
+    who = listed(f"`{each}`" for each in requiring)
+    override = f"{who} {verb} `{pin.name}`: that takes `[[overrides]]` with `drop` and `add`"
+    return "\n".join((first, override, *rest))
 
 
 def _headers(subject: Subject) -> Iterator[Finding]:

@@ -946,7 +946,7 @@ def whole_server(seen):
     for name, empty in shapes.items():
         if not isinstance(seen.get(name), type(empty)):
             seen[name] = empty
-    for name in ("gpus", "devices"):
+    for name in ("gpus", "devices", "problems"):
         if not isinstance(seen["nvidia"].get(name), list):
             seen["nvidia"][name] = []
     return seen
@@ -1023,7 +1023,8 @@ def judge_driver(target, here, runs=None, gpus=(), label=None):
         if compat and cuda and reaches(here, compat) and not re.search("GeForce|TITAN|Quadro", " ".join(gpus)):
             package = "cuda-compat-" + "-".join(cuda.split(".")[:2])
             hint += "\non a data-center GPU `%s` of NVIDIA may do: unpacked, its folder in LD_LIBRARY_PATH" % package
-        return [Finding("driver", what, "CUDA does not start on it: `torch.cuda.is_available()` is False", hint)]
+        said = "`torch.cuda.is_available()` is False" if needs.get("torch") else "`CUDA driver version is insufficient`"
+        return [Finding("driver", what, "CUDA does not start on it: " + said, hint)]
     if named and not reaches(here, named):
         what = "the NVIDIA driver is %s, but the wheels were chosen for %s or newer" % (here, named)
         if not floor:
@@ -1092,6 +1093,21 @@ def judge_presence(target, seen):
     if seen["system"].get("container"):
         hint = "start the container with its GPUs: docker run --gpus all ..."
     return [Finding("gpu", what, why, hint, "warning")]
+
+
+def judge_problems(target, seen):
+    """Finding on what keeps CUDA from starting although a driver or a GPU is there, as the probe saw it. Pure.
+
+    A driver that was updated and not loaded again, no device node in a container, no libcuda. Left out is what concerns
+    the label that the probe proposes, and an nvidia-smi that is missing, which CUDA does not need.
+    """
+    harmless = r"no channel |the compute capability of |driver \S+ is (too old |loaded, but `nvidia-smi` was not found)"
+    problems = [str(each) for each in seen["nvidia"]["problems"] if not re.match(harmless, str(each))]
+    if not needs_of(target).get("cuda") or not problems:
+        return []
+    why = "CUDA may not start: the wheels then run on the CPU alone"
+    hint = "have `nvidia-smi` list the GPU on this machine first, and check again"
+    return [Finding("gpu", "; ".join(problems), why, hint, "warning")]
 
 
 def judge_needs(target, libraries, programs):
@@ -1212,8 +1228,12 @@ def check_server(target, folder, seen):
         names = [str(gpu.get("name")) for gpu in nvidia["gpus"]]
         label = label_here(target, seen)
         driver = judge_driver(target, nvidia.get("driver"), nvidia.get("cuda"), names, label)
+        absent = judge_presence(target, seen)
+        if not nvidia.get("driver") and absent:
+            driver = []  # that there is no GPU says more than that its driver is not seen
         findings += driver + judge_gpus(target, nvidia["gpus"], nvidia.get("cuda"), label)
-        findings += [] if driver else judge_presence(target, seen)
+        findings += [] if driver else absent
+        findings += judge_problems(target, seen)
         findings += judge_needs(target, seen["libraries"], seen["programs"])
         cuda = needs_of(target).get("cuda")
         if cuda and shadows:

@@ -49,7 +49,7 @@ for argument in "$@"; do
 done
 version=
 if [ -r "$here/MANIFEST.json" ]; then
-    version=$(sed -n 's/^ *"python": *"\(3\.[0-9]*\)".*/\1/p' "$here/MANIFEST.json" | sed -n 1p)
+    version=$({ sed -n 's/^ *"python": *"\(3\.[0-9]*\)".*/\1/p' "$here/MANIFEST.json" | sed -n 1p; } 2>/dev/null)
 fi
 
 for python in ${asked:+"$asked"} ${version:+"python$version"} python3 python3.20 python3.19 python3.18 python3.17 \

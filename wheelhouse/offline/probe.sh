@@ -16,6 +16,16 @@ preload=${LD_PRELOAD:-}
 preload_is=${LD_PRELOAD+set}
 unset LD_PRELOAD # a broken one would talk in every answer
 
+searched=${PATH:-} # where the programs of this machine are looked for, as probe.py does
+for tool in awk sed grep tr sort cut head df cksum uname; do
+    command -v "$tool" >/dev/null 2>&1 && continue
+    PATH=${PATH:+$PATH:}/usr/bin:/bin:/usr/sbin:/sbin # a PATH that was emptied: our own tools lie there
+    export PATH
+    command -v "$tool" >/dev/null 2>&1 && continue
+    printf '%s\n' "probe.sh: error: \`$tool\` was not found, in /usr/bin neither; nothing could be seen" >&2
+    exit 1
+done
+
 tab=$(printf '\t')
 newline='
 '
@@ -111,7 +121,7 @@ real() { # a path without links
 }
 
 on_path() { # where a program lies on PATH
-    rest=${PATH:-}:
+    rest=$searched:
     while [ -n "$rest" ]; do
         folder=${rest%%:*}
         rest=${rest#*:}
@@ -260,11 +270,11 @@ find_libc() {
     libc=
     libc_version=
     [ "$os" = linux ] || return 0
-    if program=$(on_path getconf); then
+    if program=$(command -v getconf); then
         run "$program" GNU_LIBC_VERSION
         libc_version=$(printf '%s\n' "$said" | sed -n 's/.*glibc \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p' | sed -n 1p)
     fi
-    if [ -z "$libc_version" ] && program=$(on_path ldd); then
+    if [ -z "$libc_version" ] && program=$(command -v ldd); then
         run "$program" --version
         libc_version=$(printf '%s\n' "$said" | sed -n '1s/^ldd (.*) \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p')
     fi
@@ -369,7 +379,7 @@ candidates() { # paths that may be a Python: those that are named, PATH, the usu
     (
         set +f
         IFS=
-        rest=${PATH:-}:
+        rest=$searched:
         while [ -n "$rest" ]; do
             folder=${rest%%:*}
             rest=${rest#*:}

@@ -32,7 +32,8 @@ class Doubt:
 
 def doubts(pins: Sequence[Pin], target: Target) -> tuple[Doubt, ...]:
     """What the pins of a closed set say against each other, in the order of the pins."""
-    chosen = {pin.candidate.project: pin.candidate for pin in pins}
+    others = {pin.candidate.project: pin for pin in pins}
+    chosen = {project: pin.candidate for project, pin in others.items()}
     found = []
     for pin in pins:
         for requirement in pin.metadata.requires_on(chosen):
@@ -42,6 +43,13 @@ def doubts(pins: Sequence[Pin], target: Target) -> tuple[Doubt, ...]:
                 continue
             if any(each.operator == "==" for each in requirement.specifier):
                 continue  # the one version that was tried (celery 5.7.0: `pydantic==2.14.1`), not the only that works
+            if _asks(others.get(name), pin.candidate.project, target):
+                continue  # it knows this one, and takes it (tensorflow 2.18: tensorflow-io-gcs-filesystem 0.37.1)
             if target.admits(requirement.marker, {name}) and not target.admits(requirement.marker):
                 found.append(Doubt(str(pin.candidate), f"{name}{requirement.specifier}", str(other)))
     return tuple(dict.fromkeys(found))
+
+
+def _asks(pin: Pin | None, project: str, target: Target) -> bool:
+    """Whether a pin requires the project itself, whatever its extras say."""
+    return pin is not None and any(target.admits(each.marker) for each in pin.metadata.requires_on({project}))
