@@ -15,17 +15,30 @@ from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from world.browser import chromium
+from world.buckets import Buckets, buckets
 from world.pypi import fake_pypi
 from world.pytorch import FakePyTorch, fake_pytorch
 from world.server import FakeIndex
+
+# Only a real browser can run these; what the page decides is tested without one, in test_mirror_page.py
+collect_ignore = [] if chromium() else ["test_mirror_browser.py"]
 
 # No test hangs on wall-clock time; a run that decides over a change meets no example that nobody has seen
 settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("house")
 
-_SETTINGS = ("PIP_", "UV_", "WHEELHOUSE_", "SSL_CERT_", "XDG_")
+_SETTINGS = ("PIP_", "UV_", "WHEELHOUSE_", "SSL_CERT_", "XDG_", "AWS_")
 _NAMES = {"NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "VIRTUAL_ENV"}
 _UNROUTED = ipaddress.ip_network("192.0.2.0/24")  # RFC 5737: for documentation, never routed
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if collect_ignore:
+        terminalreporter.write_line(
+            "no Chromium was found, so tests/test_mirror_browser.py was left out: `apt-get install chromium`, "
+            "or CHROMIUM=/path/to/it"
+        )
 
 
 @pytest.fixture
@@ -47,6 +60,13 @@ def pytorch() -> Iterator[FakePyTorch]:
     """PyTorch's index with its world, shared: only look."""
     with fake_pytorch() as index:
         yield index
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buckets]:
+    """A server of buckets: each test takes a prefix of its own."""
+    with buckets(tmp_path_factory.mktemp("buckets")) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ LOCK = b'lock-version = "1.0"\n'
 
 def mirror_tree(root: Path, wheels: Mapping[str, Sequence[WheelFile]]) -> Path:
     """A mirror at `root` with these wheels, by channel ("" is `simple/`)."""
-    write(root, "mirror.json", b'{"format": 1, "id": "00", "tool": "wheelhouse"}\n')
+    write(root, "mirror.json", b'{"format": 1, "id": "00000000000000000000000000000000", "tool": "wheelhouse"}\n')
     for channel, listed in wheels.items():
         projects: dict[NormalizedName, list[WheelFile]] = {}
         for wheel in listed:
@@ -48,7 +48,7 @@ def mirror_tree(root: Path, wheels: Mapping[str, Sequence[WheelFile]]) -> Path:
 
 def lock_key() -> str:
     """Where the one published lock lies."""
-    return f"locks/{LABEL}/{Digest.of(LOCK).hex}.toml"
+    return f"locks/{LABEL}/pylock.{Digest.of(LOCK).hex}.toml"
 
 
 def write(root: Path, key: str, content: bytes) -> Path:

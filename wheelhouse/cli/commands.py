@@ -48,6 +48,10 @@ _COMMANDS = {
         "probing",
         "Show what a machine is as far as wheels are concerned: this one, or a server that was probed.",
     ),
+    "mirror": (
+        "mirroring",
+        "Turn locks into a package index for a closed network: publish, look after, serve, carry across.",
+    ),
 }
 
 

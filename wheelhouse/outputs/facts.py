@@ -45,6 +45,22 @@ KEYS: Mapping[str, str] = {
     " the build), `plain` (the newest is one of them) and `reason` (why the newest is not); `channel` and `reason` of"
     " the others; `torch`, `works` and `reason` of PyPI's own builds",
     "probe": "what the probe saw: its own JSON, also with `--read`; with `--write` the paths, `programs`",
+    "mirror add": "`mirror`, `locks` (`<label>/<sha256>` of each), `files` (wheels that they name), `size`, `new` and"
+    " `new-size` (those that were not there) and `pages` (count of those that changed)",
+    "mirror remove": "`mirror`, `files` (names that came off a page) and `pages` (count of those that changed)",
+    "mirror gc": "`mirror`, `removed` (whether they are), `files` (count of wheels), `size` and `keys` (of wheels,"
+    " their metadata, and what a crash left)",
+    "mirror verify": "`mirror`, `files` (count that was judged), `size` (bytes that were read), `problems` and"
+    " `repaired`, a sentence each",
+    "mirror list": "`mirror` and `projects` (`name`, `newest`, `files`, `size`, `targets`, `channels`, `simple`)",
+    "mirror list PROJECT": "`mirror`, `name` and `files` (`file`, `version`, `sha256`, `size`, `requires-python`,"
+    " `yanked`, `added`, `targets`, `locks`, `pages`)",
+    "mirror list --locks": "`mirror` and `locks` (`lock`, `target`, `files`, `size`, `added`; null where it is not"
+    " known)",
+    "mirror diff": "`left` and `right`, what each alone has: `locks`, `files`, `size` and `entries` (`page`, `file`)",
+    "mirror export": "`path`, `wheels` (count), `size`, `mirror` (its id), `since` (the other side's id, or null),"
+    " `locks` and `files` (count of those that the locks name)",
+    "mirror import": "`mirror`, and counts: `locks`, `files` (wheels that it names), `new` and `pages`",
     "cache info": "`folder`, and `count` and `size` of `wheels`, `unfinished` and `pages`",
 }
 

@@ -1,0 +1,91 @@
+"""What a mirror holds, for those who ask: its locks, its pages, its state, and how it differs from another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from packaging.utils import NormalizedName
+
+from wheelhouse.digests import Digest
+from wheelhouse.edge.locks import Unreadable
+from wheelhouse.edge.mirror import tree
+from wheelhouse.edge.mirror.places import opened
+from wheelhouse.edge.mirror.storage import Storage
+from wheelhouse.errors import UsageError
+from wheelhouse.mirroring.comparing import Contents
+from wheelhouse.mirroring.listing import Listing, locks, project, projects
+from wheelhouse.mirroring.names import METADATA, file_of, lock_key, lock_of
+from wheelhouse.mirroring.record import Record
+from wheelhouse.mirroring.state import PREFIX, State
+
+
+def locks_of(storage: Storage) -> dict[str, str]:
+    """The text of every published lock, by `<label>/<sha256>`."""
+    found = sorted(lock for each in storage.listed("locks/") if (lock := lock_of(each.key)) is not None)
+    texts = tree.each(lambda lock: storage.read(lock_key(lock)), found)
+    return {lock: held.content.decode() for lock, held in zip(found, texts, strict=True) if held is not None}
+
+
+def records_of(storage: Storage) -> list[Record]:
+    """Every page, in order. Raises `BadRecord`."""
+    return tree.each(lambda address: tree.record(storage, address)[1], sorted(tree.addresses(storage)))
+
+
+def state(storage: Storage) -> State:
+    """What the mirror has, as the one small file that an export is made from. Raises `NoMirror`."""
+    known = tree.identity(storage)
+    locks = [lock for found in storage.listed("locks/") if (lock := lock_of(found.key)) is not None]
+    return State.of(known, (digest for digest, name in _files(storage) if not name.endswith(METADATA)), locks)
+
+
+def _files(storage: Storage) -> Iterator[tuple[Digest, str]]:
+    for found in storage.listed("files/"):
+        if (file := file_of(found.key)) is not None:
+            yield file
+
+
+def contents(place: str, *, endpoint: str | None = None) -> Contents:
+    """What is in a mirror, or in what a state says of one."""
+    if not place.lower().startswith("s3://") and Path(place).is_file():
+        try:
+            told = State.parse(Path(place).read_bytes(), place)
+        except OSError as error:
+            raise Unreadable(Path(place), (error.strerror or str(error)).lower()) from error
+        return Contents(files={each: each for each in told.files}, locks=told.locks, pages=None)
+    storage = opened(place, endpoint=endpoint)
+    tree.identity(storage)
+    files: dict[str, str] = {}
+    sizes: dict[str, int] = {}
+    for found in storage.listed("files/"):
+        if (file := file_of(found.key)) is not None and not file[1].endswith(METADATA):
+            files[file[0].hex[:PREFIX]] = file[1]
+            sizes[file[0].hex[:PREFIX]] = found.size
+    pages = frozenset(
+        (record.address.folder, entry.filename, entry.digest.hex)
+        for record in records_of(storage)
+        for entry in record.entries
+    )
+    return Contents(files=files, sizes=sizes, locks=frozenset(locks_of(storage)), pages=pages)
+
+
+def listing(storage: Storage) -> Listing:
+    """The projects, as the catalog knows them. Raises `NoMirror` and `BadCatalog`."""
+    tree.identity(storage)
+    return projects(tree.read_catalog(storage))
+
+
+def listing_of_locks(storage: Storage) -> Listing:
+    """The published locks."""
+    tree.identity(storage)
+    there = [lock for found in storage.listed("locks/") if (lock := lock_of(found.key)) is not None]
+    return locks(sorted(there), tree.read_catalog(storage))
+
+
+def listing_of(storage: Storage, name: NormalizedName) -> Listing:
+    """The files of a project, and the pages that have each. Raises `UsageError` where no page has it."""
+    tree.identity(storage)
+    found = [tree.record(storage, address)[1] for address in tree.pages_of(storage, name)]
+    if not any(each.entries for each in found):
+        raise UsageError(f"`{storage.name}` has no `{name}`", hint="`wheelhouse mirror list` shows what it has")
+    return project(name, found)

@@ -1,0 +1,350 @@
+"""A mirror in an S3-compatible bucket, through obstore: multipart, retries, checksums that the server verifies."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wheelhouse.digests import Check, Digest
+from wheelhouse.edge.mirror.storage import CHUNK, CannotStore, Changed, Gone, Held, Listed
+from wheelhouse.errors import UsageError, WheelhouseError
+from wheelhouse.mirroring.names import LEASES, file_of, is_key
+from wheelhouse.mirroring.routes import JSON, Document, File, route
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
+
+_URL = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>.*))?")
+_PREFIX = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+_STATUS = re.compile(r"status code: ([0-9]{3}(?: [A-Za-z]+)*)")
+_CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
+_RETRIES = {"max_retries": 8, "retry_timeout": timedelta(seconds=60)}
+_PART = 16 << 20  # bytes of a part; S3 takes 10,000 of them, and the largest wheels have 4 GB
+LEASE_SECONDS = 60.0
+_LONGEST_WAIT = 900.0  # seconds for another writer; the commit phase of the largest lock takes a few
+
+
+class Missing(WheelhouseError):
+    """A library of the extra is not installed."""
+
+    hint = "`pip install 'wheelhouse-offline[mirror]'`"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.what} needs a library that is not installed here"
+
+
+class Busy(WheelhouseError):
+    """Somebody else changes the mirror, and does not come to an end."""
+
+    hint = "run the same command again"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"`{self.name}` is being changed by somebody else all the time"
+
+
+class LeaseLost(WheelhouseError):
+    """This process stood still for so long that another may have taken over; nothing more is written."""
+
+    hint = "run the same command again: it completes what is there"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"the right to change `{self.name}` ran out while this command stood still"
+
+
+class Bucket:
+    """A mirror below a prefix of a bucket: `s3://bucket/prefix`.
+
+    Credentials, region and endpoint come from the usual `AWS_*` variables; `endpoint` overrides. Raises `UsageError`
+    for a URL that is none, and `Missing` without obstore.
+    """
+
+    def __init__(self, url: str, *, endpoint: str | None = None, lease: float = LEASE_SECONDS) -> None:
+        found = _URL.fullmatch(url)
+        prefix = (found["prefix"] or "").strip("/") if found is not None else ""
+        if found is None or (prefix and not _PREFIX.fullmatch(prefix)):
+            raise UsageError(f"`{url}` is no place in a bucket", hint="write `s3://bucket/prefix`")
+        try:
+            from obstore.store import S3Store
+        except ImportError:
+            raise Missing("a mirror in a bucket") from None
+        self._url, self._seconds = url.rstrip("/"), lease
+        told = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        options: dict[str, Any] = {"checksum_algorithm": "SHA256", "retry_config": _RETRIES}
+        if told:
+            options["endpoint"] = told
+            if told.startswith("http://"):
+                options["client_options"] = {"allow_http": True}
+        if not any(os.environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION")):
+            options["region"] = "us-east-1"
+        self._store: S3Store = S3Store(found["bucket"], prefix=prefix or None, **options)
+        self._lease: _Lease | None = None
+        self._conditions: bool | None = None  # whether the server heeds If-Match and If-None-Match
+
+    @property
+    def name(self) -> str:
+        return self._url
+
+    @property
+    def store(self) -> S3Store:
+        """The library's own object, for the server, which reads in its own way."""
+        return self._store
+
+    def read(self, key: str) -> Held | None:
+        self._judge(key)
+        with self._telling(key):
+            try:
+                found = self._store.get(key)
+                return Held(bytes(found.bytes()), found.meta.get("e_tag") or "")
+            except FileNotFoundError:
+                return None
+
+    def write(self, key: str, content: bytes, *, over: Held | None = None) -> None:
+        from obstore.exceptions import PreconditionError
+
+        self._judge(key)
+        self._may_write()
+        mode: Any = "overwrite"
+        if over is not None and over.version and self._conditions:
+            mode = {"e_tag": over.version}
+        with self._telling(key):
+            try:
+                self._store.put(key, content, attributes=_attributes(key), mode=mode, use_multipart=False)
+            except PreconditionError:
+                raise Changed(self.name, key) from None
+
+    def size(self, key: str) -> int | None:
+        self._judge(key)
+        with self._telling(key):
+            try:
+                return self._store.head(key)["size"]
+            except FileNotFoundError:
+                return None
+
+    def put_file(self, key: str, source: Path, digest: Digest) -> None:
+        size = source.stat().st_size
+
+        def chunks() -> Iterator[bytes]:
+            with source.open("rb") as file:
+                while chunk := file.read(CHUNK):
+                    yield chunk
+
+        self.put_stream(key, chunks(), digest, size)
+
+    def put_stream(self, key: str, chunks: Iterable[bytes], digest: Digest, size: int) -> None:
+        self._judge(key)
+        check = Check(key.rpartition("/")[2], expected=digest, size=size)
+        wrong: list[WheelhouseError] = []
+
+        def checked() -> Iterator[bytes]:
+            try:
+                for chunk in chunks:
+                    check.update(chunk)
+                    if check.count < size:  # the last bytes wait for the verdict
+                        yield chunk
+                    else:
+                        check.finish()
+                        yield chunk
+                check.finish()
+            except WheelhouseError as error:
+                wrong.append(error)
+                raise
+
+        with self._telling(key, wrong):
+            if size <= _PART:
+                self._store.put(key, b"".join(checked()), attributes=_attributes(key), use_multipart=False)
+            else:
+                self._store.put(
+                    key, checked(), attributes=_attributes(key), use_multipart=True, chunk_size=_PART, max_concurrency=4
+                )
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        self._judge(key)
+        with self._telling(key):
+            try:
+                for chunk in self._store.get(key).stream(min_chunk_size=CHUNK):
+                    yield bytes(chunk)
+            except FileNotFoundError:
+                raise Gone(self.name, key) from None
+
+    def listed(self, prefix: str = "") -> Iterator[Listed]:
+        with self._telling(prefix):
+            for batch in self._store.list(prefix.rstrip("/") or None, chunk_size=1000):
+                for each in batch:
+                    yield Listed(each["path"], each["size"], each["last_modified"].timestamp())
+
+    def remove(self, keys: Iterable[str]) -> None:
+        self._may_write()
+        every = list(keys)
+        for key in every:
+            self._judge(key)
+        with self._telling(every[0] if every else ""):
+            for start in range(0, len(every), 1000):
+                with suppress(FileNotFoundError):
+                    self._store.delete(every[start : start + 1000])
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        lease = _Lease(self, self._store, self._seconds)
+        with self._telling(LEASES):
+            lease.take()
+            if self._conditions is None:
+                self._conditions = lease.is_conditional()
+        self._lease = lease
+        try:
+            yield
+        finally:
+            self._lease = None
+            lease.release()
+
+    def _may_write(self) -> None:
+        if self._lease is not None:
+            self._lease.check()
+
+    def _judge(self, key: str) -> None:
+        if not is_key(key):
+            raise ValueError(f"not a key of a mirror: {key!r}")
+
+    @contextmanager
+    def _telling(self, key: str, wrong: list[WheelhouseError] | None = None) -> Iterator[None]:
+        """The library's errors in one sentence; what our own iterator raised comes through as it was."""
+        from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+
+        try:
+            yield
+        except (BaseError, FileNotFoundError, OSError) as error:
+            if wrong:
+                raise wrong[0] from None
+            refused = isinstance(error, PermissionDeniedError | UnauthenticatedError)
+            hint = "set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` to a key that may do this" if refused else ""
+            raise CannotStore(self.name, _reason(str(error)), hint=hint) from error
+
+
+class _Lease:
+    """The right to change pages, as an object below `.lease/` that its holder writes again and again.
+
+    It asks nothing of a server but that a listing shows what was put before: put a ticket, list, and hold the lease if
+    the ticket is the only one; else take it back and wait. Of two who do this at once at least one sees the other. A
+    ticket that nobody has renewed for `seconds`, by our own clock, is of somebody who crashed.
+    """
+
+    def __init__(self, bucket: Bucket, store: S3Store, seconds: float) -> None:
+        self._bucket, self._store, self._seconds = bucket, store, seconds
+        self._key = f"{LEASES}{uuid.uuid4().hex}"
+        self._renewed = 0.0
+        self._lost = False
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def take(self) -> None:
+        started, pause = time.monotonic(), 0.02
+        seen: dict[tuple[str, object], float] = {}
+        while True:
+            if not self._others(seen):
+                self._renewed = time.monotonic()
+                self._put()
+                if not self._others(seen):
+                    break
+                self._store.delete(self._key)
+            if time.monotonic() - started > _LONGEST_WAIT:
+                raise Busy(self._bucket.name)
+            time.sleep(pause * (0.5 + random.random()))  # noqa: S311
+            pause = min(pause * 1.5, self._seconds / 20, 1.0)
+        self._thread = threading.Thread(target=self._renew, daemon=True)
+        self._thread.start()
+
+    def release(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        if not self._lost:
+            from obstore.exceptions import BaseError
+
+            with suppress(BaseError, OSError):  # it runs out by itself
+                self._store.delete(self._key)
+
+    def check(self) -> None:
+        """Raises `LeaseLost` where another may have taken over."""
+        if self._lost or time.monotonic() - self._renewed > self._seconds / 2:
+            self._lost = True
+            raise LeaseLost(self._bucket.name)
+
+    def is_conditional(self) -> bool:
+        """Whether the server refuses to create what is there."""
+        from obstore.exceptions import AlreadyExistsError, BaseError
+
+        try:
+            self._store.put(self._key, b"", mode="create", use_multipart=False)
+        except AlreadyExistsError:
+            return True
+        except BaseError:
+            return False
+        return False
+
+    def _others(self, seen: dict[tuple[str, object], float]) -> bool:
+        """Whether somebody else holds the lease or asks for it. `seen`: since when each ticket looks as it does."""
+        now, others = time.monotonic(), False
+        for batch in self._store.list(LEASES.rstrip("/")):
+            for each in batch:
+                if each["path"] == self._key:
+                    continue
+                since = seen.setdefault((each["path"], (each["last_modified"], each["size"])), now)
+                if now - since > self._seconds:
+                    self._store.delete(each["path"])
+                else:
+                    others = True
+        return others
+
+    def _put(self) -> None:
+        self._store.put(self._key, b"", use_multipart=False)
+
+    def _renew(self) -> None:
+        from obstore.exceptions import BaseError
+
+        turn = 0
+        while not self._stop.wait(self._seconds / 6):
+            now = time.monotonic()
+            if now - self._renewed > self._seconds / 2:
+                self._lost = True
+                return
+            turn += 1
+            with suppress(BaseError, OSError):
+                # its size changes too: some servers tell times in seconds only
+                self._store.put(self._key, b"." * (turn % 100), use_multipart=False)
+                self._renewed = now
+
+
+def _reason(text: str) -> str:
+    """What the server said, without what the library says around it."""
+    status, code = _STATUS.search(text), _CODE.search(text)
+    if status is None:
+        return " ".join(text.partition("\n\nDebug source")[0].split())[:300]
+    return status[1] if code is None else f"{status[1]} ({code[1]})"
+
+
+def _attributes(key: str) -> dict[str, str]:
+    """What a static front end passes on."""
+    found = route(f"/{key}")
+    kind = found.media_type if isinstance(found, Document | File) else JSON
+    kept = "no-cache" if file_of(key) is None else "public, max-age=31536000, immutable"
+    return {"Content-Type": kind, "Cache-Control": kept}

@@ -1,0 +1,1 @@
+"""The embedded server of a mirror: an ASGI application, and uvicorn with bounds on what a client can hold."""
