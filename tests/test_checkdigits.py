@@ -89,7 +89,7 @@ def test_what_is_told_of_a_slip() -> None:
     error = refused("linux-x86_64-cu118-py310-driver515.56.01-sm80-ck37878")
     assert str(error) == (
         "the check digits of `linux-x86_64-cu118-py310-driver515.56.01-sm80` do not fit:"
-        " one of its characters was mistyped"
+        " a character of it, or a digit, was mistyped"
     )
     assert error.hint == f"did you mean `{LABEL}`?\n{AGAIN}"
 

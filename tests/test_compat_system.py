@@ -44,7 +44,7 @@ def test_an_opencv_that_another_project_requires_is_replaced_by_an_override() ->
 def test_opencv_for_a_server_without_libgl_is_an_error_and_its_windows_a_note() -> None:
     libraries = {**BARE, "libglib-2.0.so.0": "/usr/lib64/libglib-2.0.so.0"}
     found = list(system.findings(subject(PLAIN, "opencv-python==4.12.0.88", server=server(libraries=libraries))))
-    assert [(str(each.severity), each.what.partition(": ")[2]) for each in found] == [
+    assert [(str(each.severity), each.what.partition(", and ")[2]) for each in found] == [
         ("error", "the server has no `libGL.so.1` and `libgthread-2.0.so.0`"),
         ("note", "the server has no `libX11.so.6`"),
     ]

@@ -74,7 +74,7 @@ def test_what_is_not_known_is_not_told() -> None:
     assert foreseen(lock_of(package("torch", None, None))) == ""
     assert foreseen(lock_of(package("torch", 100, None))) == "1.8 MB to download, bundle 1.8 MB"
     assert foreseen(lock_of(SIX, package("torch", None, 8192))) == "106.5 kB installed"
-    assert foreseen(lock_of(SIX, sources=(ANTLR,))) == "1.9 MB to download"
+    assert foreseen(lock_of(SIX, sources=(ANTLR,))) == "1.9 MB to download, 1 package is still to be built"
     assert foreseen(lock_of()) == ""
     assert counted(lock_of(SIX, sources=(ANTLR,))) == "2 packages, 128.0 kB"
 
@@ -181,7 +181,7 @@ def test_what_is_to_be_built_is_not_foreseen(project: Project, index: FakeIndex)
     index.add(build_sdist("src", "1.0"))
     ran = wheelhouse("lock", *project.indexes, "src", *TARGET, "--from-sdist", "src", cwd=project.folder)
     assert ran.code == 0
-    assert re.search(r"toml`: \d\.\d MB to download\n$", ran.err), ran.err
+    assert re.search(r"toml`: \d\.\d MB to download, 1 package is still to be built\n$", ran.err), ran.err
 
 
 # Room for it

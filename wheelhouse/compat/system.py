@@ -39,10 +39,15 @@ def findings(subject: Subject) -> Iterator[Finding]:
             continue
         names = listed(" or ".join(f"`{name}`" for name in need.names) for need in lacking)
         first = group.needs[0]
+        told = f"`{group.pin}` {group.what}"
+        if server is not None:
+            told += f", and the server has no {names}"
+        elif names not in told:
+            told += f": {names}"
         yield Finding(
             rule=first.rule,
             severity=weight,
-            what=f"`{group.pin}` {group.what}" + (f": the server has no {names}" if server else f": {names}"),
+            what=told,
             why=first.why,
             way_out=_typed(subject, group.pin, first.way_out),
             projects=(group.pin.name,),

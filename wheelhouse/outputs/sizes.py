@@ -49,6 +49,9 @@ def foreseen(lock: Lock, present: Set[Digest] = frozenset()) -> str:
         told.append(f"{readable(on_disk)} installed")
     if (carried := bundled(lock)) is not None:
         told.append(f"bundle {readable(carried)}")
+    elif lock.sources:
+        count = "1 package is" if len(lock.sources) == 1 else f"{len(lock.sources)} packages are"
+        told.append(f"{count} still to be built")
     return ", ".join(told)
 
 

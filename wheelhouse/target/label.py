@@ -83,7 +83,7 @@ def read(label: str) -> Parts:
     if meant := _meant(typed, found):
         hint = f"did you mean `{meant}`?\n{hint}"
     raise TargetError(
-        f"the check digits of `{_short(typed)}` do not fit: one of its characters was mistyped", hint=hint
+        f"the check digits of `{_short(typed)}` do not fit: a character of it, or a digit, was mistyped", hint=hint
     )
 
 
