@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,11 @@ collect_ignore = [] if chromium() else ["test_mirror_browser.py"]
 # No test hangs on wall-clock time; a run that decides over a change meets no example that nobody has seen
 settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("house")
+
+# A run in the background (nohup, a shell's `&`) ignores signals, and what it starts would too
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 _SETTINGS = ("PIP_", "UV_", "WHEELHOUSE_", "SSL_CERT_", "XDG_", "AWS_")
 _NAMES = {"NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "VIRTUAL_ENV"}

@@ -374,7 +374,10 @@ def test_ctrl_c_kills_a_build_with_all_that_it_started(
         with connection:
             connection.settimeout(60)
             process.send_signal(signal.SIGINT)
-            assert process.wait(60) == 130
+            try:
+                assert process.wait(60) == 130
+            finally:
+                process.kill()
             assert connection.recv(1) == b""
     assert not (tmp_path / "wheels").exists()
     assert [path.name for path in settings.work_folder.iterdir() if path.is_dir()] == []
