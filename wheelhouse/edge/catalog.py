@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from packaging.utils import NormalizedName
@@ -33,7 +34,7 @@ from wheelhouse.resolve.candidates import Candidate, Listed, Source
 from wheelhouse.resolve.catalog import Hint
 from wheelhouse.resolve.project import Project
 from wheelhouse.resolve.wants import Want
-from wheelhouse.simple import Listing, Page
+from wheelhouse.simple import File, Listing, Page
 from wheelhouse.target import Target
 
 
@@ -69,6 +70,7 @@ class Shared:
         self.pages, self.wheels, self.workers = pages, wheels, workers
         self._listen = listen
         self._tasks: dict[object, Task[Any]] = {}
+        self._kept: set[File] = set()  # files whose metadata the cache has
         self._lock = threading.Lock()
         self._page_count = self._metadata_count = 0
 
@@ -96,7 +98,11 @@ class Shared:
 
     def is_kept(self, candidate: Candidate) -> bool:
         """Whether the candidate's core metadata lies in the cache, and nobody has looked at it yet."""
-        return candidate.file not in self._tasks and self.wheels.at_hand(candidate)
+        if candidate.file in self._tasks:
+            return False
+        if candidate.file not in self._kept and self.wheels.at_hand(candidate):
+            self._kept.add(candidate.file)
+        return candidate.file in self._kept
 
     def _once(self, key: object, work: Callable[[], Any], at_hand: Callable[[], bool]) -> Task[Any]:
         """The task of that key; what is at hand is done at once, where a thread would only cost time."""
@@ -272,7 +278,16 @@ class LiveCatalog:
     def expect_metadata(self, candidates: Sequence[Candidate]) -> None:
         for candidate in candidates:
             if not candidate.is_sdist and not self._shared.is_kept(candidate):
-                self._shared.metadata(candidate)
+                task = self._shared.metadata(candidate)
+                if not task.done:
+                    self._shared.after(task, partial(self._expect_requires, task))
+
+    def _expect_requires(self, task: Task[CoreMetadata]) -> None:
+        """What a candidate that may be tried requires will be asked for right behind it."""
+        with suppress(WheelhouseError, Dropped):
+            requires = task.result().requires_for(())
+            wants = [Want.of(each) for each in requires if self._target.admits(each.marker)]
+            self.expect(Hint(want.project, want.specifier, want.extras) for want in wants)
 
     def expect(self, hints: Iterable[Hint]) -> None:
         queue = deque(hints)  # not a recursion: chains of requirements may be longer than Python's stack

@@ -58,6 +58,7 @@ class View:
         # By identity, for hashing a set costs more than asking it; the set is kept so that its id stays its own
         self._contains: dict[int, tuple[SpecifierSet, dict[Version, bool]]] = {}
         self._refused: dict[NormalizedName, int] = {}
+        self._walked: dict[NormalizedName, tuple[int, int]] = {}  # candidates asked about, versions expected
         self.refusals: dict[NormalizedName, dict[str, Reason]] = {}  # wheels whose core metadata ruled them out
 
     def without(self, candidates: Iterable[Candidate]) -> View:
@@ -82,10 +83,28 @@ class View:
         """The candidate's core metadata, or why the wheel may not be used after all."""
         found = self._usable.get(candidate)
         if found is None:
+            self._look_ahead(candidate)
             found = self._usable[candidate] = self._judge(candidate, self._catalog.metadata(candidate))
             if isinstance(found, Reason):
                 self.refusals.setdefault(candidate.project, {})[candidate.file.filename] = found
         return found
+
+    def _look_ahead(self, candidate: Candidate) -> None:
+        """A solver that walks down the versions of a project gets them as quickly as the network can bring them.
+
+        From the third one that is asked about on, twice as many older ones are expected each time.
+        """
+        count, expected = self._walked.get(candidate.project, (0, 0))
+        project = self.project(candidate.project) if count >= 2 else None
+        if project is not None:
+            at = project.versions.place(candidate.version) if candidate.version in project.versions else None
+            window = int(2 ** min(count - 1, WINDOW))
+            if at is not None and at + window // 2 >= expected:
+                last = min(at + 1 + window, len(project.versions))
+                offers = (project.offer(project.versions[each]) for each in range(max(at + 1, expected), last))
+                self._catalog.expect_metadata([each.candidate for each in offers if each.candidate is not None])
+                expected = last
+        self._walked[candidate.project] = count + 1, expected
 
     def _judge(self, candidate: Candidate, metadata: CoreMetadata | Reason) -> CoreMetadata | Reason:
         if isinstance(metadata, Reason):

@@ -127,6 +127,15 @@ class Versions(Sequence[Version]):
     def __hash__(self) -> int:
         return hash(tuple(self))
 
+    def __contains__(self, wanted: object) -> bool:
+        if not isinstance(wanted, Version):
+            return False
+        try:
+            self.place(wanted)
+        except KeyError:
+            return False
+        return True
+
     def place(self, wanted: Version) -> int:
         """Where the version stands. Raises `KeyError` where it does not."""
         found = self._places.get(wanted)
