@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from packaging.utils import canonicalize_name
 from world.scenarios import LINUX, Scenario, catalog_of, told, view_of, wants
 
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.resolve import provider, second_opinion
 from wheelhouse.resolve.explain import Impossible, Undecided, impossible
 from wheelhouse.resolve.resolution import resolve
+from wheelhouse.resolve.view import View
 from wheelhouse.target import Target
 
 TARGET = Target.parse(LINUX)
@@ -192,3 +194,12 @@ def test_sixty_projects_of_which_one_will_not_yield_are_impossible() -> None:
     world["p31"]["1"] = ["p32>=2"]
     first, second = answers(world, *(f"p{at}" for at in range(60)), "p32<2")
     assert first == second
+
+
+def test_a_walk_down_the_versions_costs_few_round_trips() -> None:
+    """Whatever makes a solver ask for one version after the other: from the third on the next ones are expected."""
+    catalog = catalog_of({"foo": {f"1.{minor}": [] for minor in range(100)}}, TARGET)
+    view = View(catalog, TARGET)
+    candidates = view.possible(canonicalize_name("foo"))
+    assert len([view.usable(candidate) for candidate in candidates]) == 100
+    assert catalog.moment == 6  # without looking ahead: 100
