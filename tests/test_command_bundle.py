@@ -173,7 +173,7 @@ def test_a_bundle_of_what_was_never_fetched_says_what_to_run(empty: Project) -> 
     assert empty.lock("lib", "--target", PY310).code == 0
     ran = empty.run("bundle")
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err == f"error: `{LIB}` and 1 more of `{PY310}` is not fetched yet\n\nhint: run `wheelhouse fetch`\n"
+    assert ran.err == f"error: `{LIB}` and 1 more of `{PY310}` are not fetched yet\n\nhint: run `wheelhouse fetch`\n"
     assert not (empty.folder / "bundles").exists()
 
 

@@ -56,7 +56,7 @@ def test_add_before_fetch_says_what_to_type(project: Project) -> None:
     ran = project.run("mirror", "add", "--to", "mirror", "--cache-dir", "empty")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err == (
-        f"error: `{APP.filename}` and 3 more of `{PY310}` is not fetched yet\n\nhint: run `wheelhouse fetch`\n"
+        f"error: `{APP.filename}` and 3 more of `{PY310}` are not fetched yet\n\nhint: run `wheelhouse fetch`\n"
     )
     assert not (project.folder / "mirror").exists()
 
@@ -133,6 +133,25 @@ def test_where_no_mirror_is_it_is_said(project: Project, command: str) -> None:
         1,
         "error: there is no mirror in `nowhere`\n\nhint: `wheelhouse mirror add --to MIRROR` makes one\n",
     )
+
+
+def test_a_removal_where_no_mirror_is_says_so(project: Project) -> None:
+    ran = project.run("mirror", "remove", "linux-x86_64-py310", "--from", "nowhere")
+    assert (ran.code, ran.err.partition("\n")[0]) == (1, "error: there is no mirror in `nowhere`")
+
+
+def test_where_nothing_is_to_do_it_is_said(project: Project) -> None:
+    project.run("mirror", "add", "--to", "mirror")
+    assert project.run("mirror", "gc", "mirror", "--yes").err == "nothing to remove\n"
+    (project.folder / "state.json").write_text(project.run("mirror", "state", "mirror").out, "utf-8")
+    ran = project.run("mirror", "export", "mirror", "--since", "state.json", "--output", "none.tar")
+    assert ran.err == "the other side lacks nothing: 0 wheels (0 bytes) of 0 locks in `none.tar`\n"
+
+
+def test_a_project_is_asked_for_by_a_name_only(project: Project) -> None:
+    assert project.run("mirror", "add", "--to", "mirror").code == 0
+    ran = project.run("mirror", "list", "mirror", "../../mirror")
+    assert (ran.code, ran.err.partition("\n")[0]) == (2, "error: `../../mirror` is not a project's name")
 
 
 def test_verify_tells_and_repairs(project: Project) -> None:

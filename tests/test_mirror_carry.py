@@ -281,6 +281,45 @@ def test_a_tar_with_anything_else_is_refused(
     assert not (tmp_path / "escape").exists()
 
 
+def header(kind: bytes, size: int) -> bytes:
+    """A header of a tar file, whatever its size says."""
+    found = tarfile.TarInfo("x")
+    found.type = kind
+    content = bytearray(found.tobuf(tarfile.GNU_FORMAT))
+    content[124:136] = size.to_bytes(12, "big", signed=True) if size < 0 else b"\x80" + size.to_bytes(11, "big")
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content)
+    return bytes(content)
+
+
+SPARSE = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n19 GNU.sparse.name=x\n33 GNU.sparse.realsize=999999999\n"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        header(tarfile.REGTYPE, -1024),
+        header(tarfile.REGTYPE, 1 << 60),
+        header(tarfile.XHDTYPE, 1 << 40),
+        header(tarfile.XHDTYPE, -1024),
+        header(tarfile.GNUTYPE_LONGNAME, -1024),
+        header(tarfile.SOLARIS_XHDTYPE, -1024),
+        header(tarfile.XHDTYPE, len(SPARSE)) + SPARSE.ljust(512, b"\0") + header(tarfile.REGTYPE, 0),
+    ],
+    ids=["below zero", "beyond the end", "long attributes", "attributes", "name", "Solaris", "sparse"],
+)
+def test_a_tar_whose_headers_lie_is_refused(
+    knowing: Directory, online: Directory, tmp_path: Path, hostile: bytes
+) -> None:
+    carry.export(online, tmp_path / "whole.tar", None)
+    whole = (tmp_path / "whole.tar").read_bytes()
+    with tarfile.open(tmp_path / "whole.tar") as archive:
+        second = archive.getmembers()[1].offset
+    for at in (0, second):
+        (tmp_path / "export.tar").write_bytes(whole[:at] + hostile + whole[at:])
+        assert "cannot be imported" in refused(knowing, tmp_path / "export.tar")
+
+
 def test_what_is_no_export_is_refused(knowing: Directory, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "it has no SHA256SUMS" in refused(knowing, tmp_path / "empty")
@@ -339,6 +378,71 @@ def test_metadata_that_is_not_the_wheels_is_refused(knowing: Directory, export: 
     path.write_bytes(path.read_bytes().replace(b"lib>=1", b"evil>1"))
     reseal(export)
     assert ".metadata` is not the metadata in the wheel" in refused(knowing, export)
+
+
+def test_metadata_never_stands_in_the_place_of_what_the_mirror_has(
+    knowing: Directory, online: Directory, store: Store, tmp_path: Path
+) -> None:
+    publish.add(knowing, [ON_PLAIN, ON_CUDA], store, added=MOMENT)
+    state = look.state(knowing)
+    publish.add(online, [published(PLAIN, [APP, OTHER])], store, added=MOMENT)
+    carry.export(online, tmp_path / "part", state)
+    beside = f"files/{APP.digest.hex[:2]}/{APP.digest.hex}/{APP.filename}.metadata"
+    (tmp_path / "part" / beside).parent.mkdir(parents=True)
+    (tmp_path / "part" / beside).write_bytes(b"Metadata-Version: 2.1\nName: app\nVersion: 1.0\n")
+    reseal(tmp_path / "part")
+    assert f"`{beside}` is there without its wheel" in refused(knowing, tmp_path / "part")
+
+
+def test_metadata_of_a_wheel_that_is_on_no_page_has_to_be_the_wheels_too(
+    knowing: Directory, online: Directory, tmp_path: Path
+) -> None:
+    publish.remove_project(online, project("app"), None)
+    carry.export(online, tmp_path / "rest", None)
+    (path,) = (tmp_path / "rest").rglob(f"{APP.filename}.metadata")
+    path.write_bytes(path.read_bytes().replace(b"lib>=1", b"evil>1"))
+    reseal(tmp_path / "rest")
+    assert ".metadata` is not the metadata in the wheel" in refused(knowing, tmp_path / "rest")
+
+
+def test_a_file_of_no_lock_is_refused(knowing: Directory, export: Path) -> None:
+    key = f"files/{OTHER.digest.hex[:2]}/{OTHER.digest.hex}/{OTHER.filename}"
+    (export / key).parent.mkdir(parents=True)
+    (export / key).write_bytes(OTHER.content)
+    (export / f"{key}.metadata").write_bytes(b"")
+    reseal(export)
+    assert f"`{key}` is of no lock in it" in refused(knowing, export)
+
+
+def test_a_size_that_lies_is_refused_for_a_wheel_that_is_there_already(
+    knowing: Directory, online: Directory, store: Store, tmp_path: Path
+) -> None:
+    publish.add(knowing, [ON_PLAIN, ON_CUDA], store, added=MOMENT)
+    publish.add(online, [published("linux-x86_64-py312", [APP])], store, added=MOMENT)
+    carry.export(online, tmp_path / "part", look.state(knowing))
+    rewrite(tmp_path / "part", lambda facts: first_file(facts).update(size=7))
+    told = refused(knowing, tmp_path / "part")
+    assert f"`{APP.filename}` has {len(APP.content)} bytes, and `export.json` says 7" in told
+
+
+def test_a_wheel_that_is_collected_during_an_import_is_missed_before_a_page_names_it(
+    knowing: Directory, online: Directory, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish.add(knowing, [ON_PLAIN], store, added=MOMENT)
+    state = look.state(knowing)
+    publish.remove_lock(knowing, ON_PLAIN.reference)
+    publish.add(online, [published(PLAIN, [APP])], store, added=MOMENT)
+    carry.export(online, tmp_path / "part", state)
+    commit = tree.commit
+
+    def later(storage: Storage, *given: object) -> tree.Changes:
+        maintain.gc(storage)
+        return commit(storage, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tree, "commit", later)
+    with pytest.raises(BadExport, match="is neither in it nor in"):
+        carry.take(knowing, tmp_path / "part")
+    assert untrue(knowing) == []
 
 
 def test_a_lock_under_another_label_is_refused(knowing: Directory, export: Path) -> None:

@@ -29,13 +29,15 @@ from world.mirroring import (
 )
 from world.wheels import WheelFile
 
-from wheelhouse.edge.mirror import maintain, publish
+from wheelhouse.edge.mirror import look, maintain, publish
+from wheelhouse.edge.mirror.look import DamagedLock
 from wheelhouse.edge.mirror.places import opened
 from wheelhouse.edge.mirror.storage import Directory, Storage
 from wheelhouse.edge.mirror.tree import NoMirror, NotEmpty, read_catalog
 from wheelhouse.edge.store import Store
-from wheelhouse.edge.verification import NotFetched
+from wheelhouse.edge.verification import Damaged, NotFetched
 from wheelhouse.errors import UsageError
+from wheelhouse.mirroring.catalog import BadCatalog
 from wheelhouse.mirroring.names import Address, project
 from wheelhouse.mirroring.publication import Publication
 from wheelhouse.mirroring.record import NameTaken
@@ -161,7 +163,7 @@ def test_a_wheel_of_a_directory_is_a_link_to_the_store(tmp_path: Path, store: St
 
 def test_a_lock_that_is_not_fetched_writes_nothing(place: Places, tmp_path: Path) -> None:
     mirror = place("mirror")
-    with pytest.raises(NotFetched, match="is not fetched yet") as caught:
+    with pytest.raises(NotFetched, match="not fetched yet") as caught:
         add(mirror, Store(tmp_path / "empty"), ON_CUDA)
     assert caught.value.hint == "run `wheelhouse fetch`"
     assert list(mirror.listed()) == []
@@ -187,6 +189,15 @@ def test_a_folder_of_somebody_else_is_no_mirror(tmp_path: Path, store: Store) ->
         add(Directory(tmp_path), store, ON_CUDA)
     with pytest.raises(NoMirror):
         maintain.verify(Directory(tmp_path))
+    assert os.listdir(tmp_path) == ["thesis.txt"]
+
+
+def test_a_folder_with_hidden_files_of_somebody_else_is_no_mirror(tmp_path: Path, store: Store) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "HEAD").write_text("ref: refs/heads/main", "utf-8")
+    with pytest.raises(NotEmpty, match=r"is no mirror, and it holds `\.git/HEAD`"):
+        add(Directory(tmp_path), store, ON_CUDA)
+    assert os.listdir(tmp_path) == [".git"]
 
 
 # crashes
@@ -401,6 +412,21 @@ def test_a_lost_page_comes_again_from_the_locks(place: Places, store: Store) -> 
     assert {key for key in before if before[key] != after[key]} == {"simple/lib/index.json"}  # its `_added`
 
 
+def test_a_page_whose_json_is_gone_comes_again_from_the_locks(place: Places, store: Store) -> None:
+    """Its HTML is still there; a removal would have taken that first, and is not taken back."""
+    mirror = place("mirror")
+    add(mirror, store, ON_PLAIN)
+    before = files_in(mirror)
+    mirror.remove(["simple/lib/index.json"])
+    assert maintain.verify(mirror).problems != ()
+    assert maintain.repair(mirror, store).problems == ()
+    after = files_in(mirror)
+    assert {key for key in before if before[key] != after.get(key)} == {"simple/lib/index.json"}  # its `_added`
+    mirror.remove(["simple/lib/index.html", "simple/lib/index.json"])
+    assert maintain.repair(mirror, store).problems == ()
+    assert "simple/lib/index.json" not in files_in(mirror)
+
+
 @pytest.mark.parametrize("damage", [b"", b"x", None])
 def test_a_damaged_wheel_comes_again_from_the_store(place: Places, store: Store, damage: bytes | None) -> None:
     mirror = place("mirror")
@@ -415,6 +441,56 @@ def test_a_damaged_wheel_comes_again_from_the_store(place: Places, store: Store,
         assert problem.startswith(f"`{key}` ")
         assert maintain.repair(mirror, store).problems == ()
         assert files_in(mirror) == before
+
+
+def test_a_wheel_that_is_damaged_in_the_store_too_is_told_and_fetched_again(tmp_path: Path) -> None:
+    store = stored(tmp_path / "store", [APP, LIB2, PIP])
+    mirror = Directory(tmp_path / "mirror")
+    add(mirror, store, ON_PLAIN)
+    wheel = mirror.root / file_of(APP)
+    wheel.chmod(0o644)
+    wheel.write_bytes(bytes(len(APP.content)))  # the same file as the store's
+    found = maintain.repair(mirror, store)
+    assert len(found.problems) == 1 and "is damaged" in found.problems[0]
+    assert not store.has(APP.digest)
+    stored(tmp_path / "store", [APP])
+    assert maintain.repair(mirror, store).problems == ()
+
+
+def test_a_damaged_wheel_of_the_store_is_not_published_and_fetched_again(place: Places, tmp_path: Path) -> None:
+    store = stored(tmp_path / "store", [APP, LIB2, PIP])
+    damaged = bytearray(APP.content)
+    damaged[40] ^= 1  # in the first member: the metadata is whole
+    store.path(APP.digest).chmod(0o644)
+    store.path(APP.digest).write_bytes(bytes(damaged))
+    with pytest.raises(Damaged, match="was damaged and is removed") as caught:
+        add(place("mirror"), store, ON_PLAIN)
+    assert caught.value.hint == "run `wheelhouse fetch`"
+    assert not store.has(APP.digest)
+    assert untrue(place("mirror")) == []
+
+
+def test_a_lock_that_is_damaged_can_be_taken_back(place: Places, store: Store) -> None:
+    mirror, whole = place("mirror"), place("whole")
+    add(whole, store, ON_PLAIN)
+    add(mirror, store, ON_PLAIN, ON_CUDA)
+    mirror.write(ON_CUDA.key, b"\xff no lock")
+    with pytest.raises(DamagedLock, match="is damaged"):
+        look.locks_of(mirror)
+    publish.remove_lock(mirror, ON_CUDA.reference)
+    maintain.gc(mirror)
+    assert files_in(mirror) == files_in(whole)
+
+
+def test_half_a_catalog_is_never_taken_for_an_empty_one(place: Places, store: Store) -> None:
+    mirror = place("mirror")
+    add(mirror, store, ON_PLAIN)
+    before = files_in(mirror)
+    mirror.remove(["page/requires.json"])
+    with pytest.raises(BadCatalog, match=r"`page/requires\.json` beside it is missing"):
+        add(mirror, store, ON_PLAIN)
+    assert maintain.repair(mirror, store).problems == ()
+    assert files_in(mirror) == before
 
 
 def test_what_cannot_be_repaired_is_still_told(place: Places, store: Store, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from world.mirror_tree import mirror_tree
 from world.wheels import build_wheel
 
 from wheelhouse.edge.mirror.serving.access import AccessLog, Visit
+from wheelhouse.edge.mirror.serving.app import App
 from wheelhouse.edge.mirror.serving.server import CannotServe, MirrorServer, Settings
 from wheelhouse.edge.mirror.serving.source import Folder
 from wheelhouse.mirroring.names import file_key
@@ -105,6 +107,43 @@ def test_a_client_that_hangs_up_ends_its_download(root: Path) -> None:
         (line,) = served.lines(1)
         assert 0 < int(line.split('"')[2].split()[1]) < len(BIG.content)
         assert served.told == []
+
+
+class Memory:
+    """A mirror whose one wheel is there at once, whatever is asked of it."""
+
+    fresh_for, size = 0.0, 1000 * 1000
+
+    async def stamp(self, key: str) -> None:
+        return None
+
+    async def read(self, key: str) -> None:
+        return None
+
+    async def open(self, key: str) -> Memory:
+        return self
+
+    async def chunks(self, start: int, length: int) -> AsyncGenerator[bytes, None]:
+        for _ in range(length // 1000):
+            yield bytes(1000)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_download_from_memory_holds_up_nobody_and_notices_at_once_who_hangs_up() -> None:
+    visits: list[Visit] = []
+
+    async def receive() -> dict[str, object]:
+        await asyncio.sleep(0)  # the loop has to come round for it
+        return {"type": "http.disconnect"}
+
+    async def send(message: Mapping[str, object]) -> None:
+        """As uvicorn's for a client that is gone: nothing is waited for."""
+
+    scope = {"type": "http", "method": "GET", "raw_path": BIG_FILE.encode(), "query_string": b"", "headers": []}
+    asyncio.run(App(Memory(), log=visits.append)({**scope, "http_version": "1.1"}, receive, send))
+    assert [visit.size < 10_000 for visit in visits] == [True]
 
 
 def test_who_takes_no_bytes_is_cut_off(root: Path) -> None:

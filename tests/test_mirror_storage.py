@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from world.buckets import BUCKET, SECRET, Buckets
 
 from wheelhouse.digests import Digest, DigestMismatch, SizeMismatch
+from wheelhouse.edge.files import NoSpace
+from wheelhouse.edge.mirror import s3 as s3_room
+from wheelhouse.edge.mirror import storage as storage_room
 from wheelhouse.edge.mirror.places import opened
 from wheelhouse.edge.mirror.s3 import Bucket, LeaseLost
 from wheelhouse.edge.mirror.storage import CannotStore, Changed, Directory, Gone, Linked, Storage
 from wheelhouse.edge.mirror.tree import Blob, place_files
+from wheelhouse.edge.store import Store
 from wheelhouse.errors import UsageError, WheelhouseError
+from wheelhouse.events import Event, Said
 
 HEX = "ab" * 32
 WHEEL = f"files/ab/{HEX}/torch-2.1.2+cu121-cp310-cp310-linux_x86_64.whl"
@@ -301,6 +308,18 @@ def test_a_server_that_refuses_is_told_with_its_own_words(bucket: Bucket, monkey
     assert SECRET not in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_a_server_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "any")
+    monkeypatch.setattr(s3_room, "_RETRIES", {"max_retries": 0})
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens
+        server = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(CannotStore) as caught:
+            Bucket("s3://bucket/mirror", endpoint=server).read(PAGE)
+    assert caught.value.reason.startswith(f"`{server}` does not answer (")
+
+
 def test_a_bucket_that_is_not_there_is_told(bucket: Bucket) -> None:
     with pytest.raises(CannotStore, match=r"404 Not Found \(NoSuchBucket\)"):
         Bucket("s3://nowhere/mirror").write(PAGE, b"x")
@@ -312,6 +331,59 @@ def test_what_is_no_place_in_a_bucket_is_wrong_usage(url: str) -> None:
         opened(url)
 
 
-def test_another_scheme_is_wrong_usage() -> None:
+@pytest.mark.parametrize(
+    "place", ["https://mirror.test/", "file:///srv/mirror", "file:/srv/mirror", "s3:/bucket/x", ""]
+)
+def test_another_scheme_is_wrong_usage(place: str) -> None:
     with pytest.raises(UsageError, match="is no place that a mirror can be in"):
-        opened("https://mirror.test/")
+        opened(place)
+
+
+def test_a_drive_of_windows_is_a_folder() -> None:
+    assert opened("C:/srv/mirror").name == str(Path("C:/srv/mirror"))
+
+
+def test_who_waits_for_another_writer_is_told(
+    request: pytest.FixtureRequest, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage_room, "SILENT_WAIT", 0.0)
+    monkeypatch.setattr(s3_room, "SILENT_WAIT", 0.0)
+    told: list[str] = []
+
+    def listen(event: Event) -> None:
+        assert isinstance(event, Said)
+        told.append(event.message)
+        free.set()
+
+    free = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        with storage.exclusive():
+            task = pool.submit(_hold, opened(storage.name, listen=listen))
+            assert free.wait(30)
+        task.result()
+    (message,) = told
+    assert message.endswith(("waiting until it is done", "for 60 seconds after it was heard of last"))
+    assert f"is changing `{storage.name}`" in message
+
+
+def _hold(storage: Storage) -> None:
+    with storage.exclusive():
+        pass
+
+
+def test_a_full_disk_is_told_at_once_and_names_the_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    def full(store: Store, digest: Digest, destination: Path) -> Path:
+        tries.append(destination)
+        raise NoSpace(destination.parent, needed=2, free=1)
+
+    monkeypatch.setattr(Store, "place", full)
+    source = tmp_path / "store" / "sha256" / "ab" / "x.whl"
+    source.parent.mkdir(parents=True)
+    source.write_bytes(b"x")
+    key = f"files/{Digest.of(b'x').hex[:2]}/{Digest.of(b'x').hex}/a-1-py3-none-any.whl"
+    blob = Blob(key=key, digest=Digest.of(b"x"), size=1, put=lambda to: to.put_file(key, source, Digest.of(b"x")))
+    with pytest.raises(CannotStore, match="no space is left on its disk") as caught:
+        place_files(Directory(tmp_path / "mirror"), [blob])
+    assert (len(tries), caught.value.hint) == (1, "free some space, and run it again")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from wheelhouse.digests import Check, Digest, DigestMismatch
-from wheelhouse.edge.files import BadFileName, free_space, path_of, readable, wheel_filename, write_atomically
+from wheelhouse.edge import files
+from wheelhouse.edge.files import BadFileName, NoSpace, free_space, path_of, readable, wheel_filename, write_atomically
 from wheelhouse.edge.store import NotStored, Source, Store, StoreInfo
 from wheelhouse.lock import LockedWheel
 
@@ -168,6 +169,21 @@ def test_a_damaged_wheel_is_not_copied_and_leaves_the_store(stored: Store, tmp_p
         stored.place(DIGEST, tmp_path / "wheels" / NAME)
     assert folder(tmp_path / "wheels") == []
     assert stored.names() == ()
+
+
+@pytest.mark.usefixtures("no_links")
+def test_a_full_disk_elsewhere_takes_nothing_from_the_store(
+    stored: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: Path, destination: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "settle", full)
+    (tmp_path / "wheels").mkdir()
+    with pytest.raises(NoSpace):
+        stored.place(DIGEST, tmp_path / "wheels" / NAME)
+    assert folder(tmp_path / "wheels") == []
+    assert stored.names() == (DIGEST,)
 
 
 def test_a_wheel_that_is_not_there_cannot_be_placed(store: Store, tmp_path: Path) -> None:

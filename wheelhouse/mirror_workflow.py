@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from wheelhouse.edge import locks
 from wheelhouse.edge.files import readable
 from wheelhouse.edge.mirror import carry, look, maintain, publish
 from wheelhouse.edge.mirror.places import opened
-from wheelhouse.edge.mirror.tree import Changes
+from wheelhouse.edge.mirror.tree import Changes, identity
 from wheelhouse.edge.store import Store
 from wheelhouse.errors import UsageError
 from wheelhouse.events import Listener, Said, Warned
@@ -29,7 +28,7 @@ from wheelhouse.target import Target
 if TYPE_CHECKING:
     from wheelhouse.edge.session import Session
 
-_REFERENCE = re.compile(r"(?P<label>[A-Za-z0-9_.-]+?)(?:/(?P<sha256>[0-9a-f]{4,64}))?(?:\.toml)?")
+_REFERENCE = re.compile(r"(?P<label>[A-Za-z0-9_.-]+?)(?:/(?P<sha256>[0-9a-f]{1,64}))?(?:\.toml)?")
 
 
 def publications(found: Sequence[Lock], session: Session) -> list[Publication]:
@@ -49,24 +48,27 @@ def publications(found: Sequence[Lock], session: Session) -> list[Publication]:
 
 def add(found: Sequence[Lock], place: str, session: Session, *, endpoint: str | None = None) -> publish.Added:
     """Publish locks, all of whose wheels are fetched. Raises `NotFetched`, and what the mirror refuses."""
-    storage = opened(place, endpoint=endpoint)
+    storage = opened(place, endpoint=endpoint, listen=session.listen)
     added = publish.add(storage, publications(found, session), session.store, added=publish.now())
-    held = f"{_count(added.files, 'wheel')} ({readable(added.size)}) of {_count(len(added.locks), 'lock')}"
-    new = f"{added.new} new ({readable(added.new_size)}), {_count(added.pages, 'page')} changed"
+    held = f"{counted(added.files, 'wheel')} ({readable(added.size)}) of {counted(len(added.locks), 'lock')}"
+    new = f"{added.new} new ({readable(added.new_size)}), {counted(added.pages, 'page')} changed"
     session.listen(Said(f"{held} in `{place}`: {new}"))
     return added
 
 
-def _count(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """`1 lock`, `2 locks`."""
     return f"1 {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def reference(text: str, place: str, session: Session, *, endpoint: str | None = None) -> str:
     """The published lock that a person means: a lock file, `<label>/<start of its sha256>`, or a label that one has.
 
-    Raises `UsageError` where there is none, or more than one.
+    Raises `NoMirror`, and `UsageError` where there is no such lock, or more than one.
     """
-    there = publish.published(opened(place, endpoint=endpoint))
+    storage = opened(place, endpoint=endpoint)
+    identity(storage)
+    there = publish.published(storage)
     if Path(text).is_file():
         wanted = publications([locks.read(Path(text))], session)[0].reference
         if wanted in there:
@@ -91,7 +93,7 @@ def _not_there(what: str, others: Sequence[str]) -> UsageError:
 
 def remove_lock(lock: str, place: str, listen: Listener, *, endpoint: str | None = None) -> Changes:
     """Take back a published lock, and from every page what only this lock has; the files stay until `gc`."""
-    changes = publish.remove_lock(opened(place, endpoint=endpoint), lock)
+    changes = publish.remove_lock(opened(place, endpoint=endpoint, listen=listen), lock)
     _tell(lock, place, changes, listen)
     return changes
 
@@ -108,7 +110,7 @@ def remove_project(text: str, place: str, listen: Listener, *, endpoint: str | N
         project = names.project(name.strip())
     except names.BadName as error:
         raise UsageError(str(error), hint="`--project numpy`, or for one version `--project numpy==2.1.0`") from None
-    storage = opened(place, endpoint=endpoint)
+    storage = opened(place, endpoint=endpoint, listen=listen)
     changes = publish.remove_project(storage, project, version)
     _tell(text, place, changes, listen)
     for lock in publish.naming(storage, changes.went):
@@ -125,21 +127,23 @@ def remove_project(text: str, place: str, listen: Listener, *, endpoint: str | N
 def _tell(what: str, place: str, changes: Changes, listen: Listener) -> None:
     listen(
         Said(
-            f"removed `{what}` from `{place}`: {_count(len(changes.went), 'file')} off {_count(changes.pages, 'page')};"
-            f" `wheelhouse mirror gc {place}` shows what can go"
+            f"removed `{what}` from `{place}`: {counted(len(changes.went), 'file')} off"
+            f" {counted(changes.pages, 'page')}; `wheelhouse mirror gc {place}` shows what can go"
         )
     )
 
 
-def gc(place: str, *, yes: bool, endpoint: str | None = None) -> maintain.Garbage:
+def gc(place: str, listen: Listener, *, yes: bool, endpoint: str | None = None) -> maintain.Garbage:
     """What nothing names any more; with `yes` it is removed. Raises `BadRecord` where a page is damaged."""
-    storage = opened(place, endpoint=endpoint)
+    storage = opened(place, endpoint=endpoint, listen=listen)
     return maintain.gc(storage) if yes else maintain.garbage(storage)
 
 
-def verify(place: str, store: Store, *, repair: bool, quick: bool, endpoint: str | None = None) -> maintain.Verified:
+def verify(
+    place: str, store: Store, listen: Listener, *, repair: bool, quick: bool, endpoint: str | None = None
+) -> maintain.Verified:
     """Read every byte of a mirror; with `repair` make whole what can be."""
-    storage = opened(place, endpoint=endpoint)
+    storage = opened(place, endpoint=endpoint, listen=listen)
     return maintain.repair(storage, store, quick=quick) if repair else maintain.verify(storage, quick=quick)
 
 
@@ -147,7 +151,10 @@ def listing(place: str, project: str | None, *, locks: bool, endpoint: str | Non
     """The projects of a mirror, its locks, or one project's files. Raises `UsageError` for a project it has not."""
     storage = opened(place, endpoint=endpoint)
     if project is not None:
-        return look.listing_of(storage, canonicalize_name(project))
+        try:
+            return look.listing_of(storage, names.project(project))
+        except names.BadName as error:
+            raise UsageError(str(error), hint="`wheelhouse mirror list` shows what it has") from None
     return look.listing_of_locks(storage) if locks else look.listing(storage)
 
 
@@ -172,6 +179,6 @@ def export(place: str, since: Path | None, output: Path, *, endpoint: str | None
     return carry.export(opened(place, endpoint=endpoint), output, told)
 
 
-def take(path: Path, place: str, *, from_any: bool, endpoint: str | None = None) -> carry.Imported:
+def take(path: Path, place: str, listen: Listener, *, from_any: bool, endpoint: str | None = None) -> carry.Imported:
     """Publish an export, after every byte of it was verified."""
-    return carry.take(opened(place, endpoint=endpoint), path, from_any=from_any)
+    return carry.take(opened(place, endpoint=endpoint, listen=listen), path, from_any=from_any)

@@ -43,8 +43,9 @@ def export(place: str, since: Path | None, output: Path, **given: Any) -> None:
 
     with console_of(given) as console:
         found = mirror_workflow.export(place, since, output, endpoint=given["endpoint"])
-        told = f"{found.files} wheels ({readable(found.size)}) of {len(found.manifest.locks)} locks in `{output}`"
-        console.listen(Said(told if found.manifest.locks else f"nothing is lacking there: {told}"))
+        locks, wheels = len(found.manifest.locks), mirror_workflow.counted(found.files, "wheel")
+        told = f"{wheels} ({readable(found.size)}) of {mirror_workflow.counted(locks, 'lock')} in `{output}`"
+        console.listen(Said(told if locks else f"the other side lacks nothing: {told}"))
     if given["json"]:
         show_json({"path": str(output), "wheels": found.files, "size": found.size, **facts(found.manifest)})
     else:
@@ -67,11 +68,10 @@ def take(path: Path, place: str, from_any: bool, **given: Any) -> None:
     from wheelhouse.events import Said
 
     with console_of(given) as console:
-        found = mirror_workflow.take(path, place, from_any=from_any, endpoint=given["endpoint"])
-        told = (
-            f"{found.locks} locks with {found.files} wheels in `{place}`: {found.new} new, {found.pages} pages changed"
-        )
-        console.listen(Said(told))
+        found = mirror_workflow.take(path, place, console.listen, from_any=from_any, endpoint=given["endpoint"])
+        count = mirror_workflow.counted
+        told = f"{count(found.files, 'wheel')} of {count(found.locks, 'lock')} in `{place}`: {found.new} new"
+        console.listen(Said(f"{told}, {count(found.pages, 'page')} changed"))
     if given["json"]:
         show_json({"mirror": place, "locks": found.locks, "files": found.files, "new": found.new, "pages": found.pages})
     else:

@@ -35,7 +35,7 @@ def mirror() -> None:
 def add(locks: tuple[Path, ...], **given: Any) -> None:
     """Publish the wheels of locks, which `wheelhouse fetch` has brought; without a lock: of every lock that is here.
 
-    Nothing else is read or asked. A mirror that is not there yet is made.
+    No index is asked. A mirror that is not there yet is made.
     """
     from wheelhouse import adopting, mirror_workflow
     from wheelhouse.cli.network import network_settings
@@ -106,7 +106,7 @@ def remove(lock: str | None, project: str | None, **given: Any) -> None:
 
 @mirror.command()
 @click.argument("place", metavar="MIRROR")
-@click.option("--yes", is_flag=True, help="Remove it.")
+@click.option("--yes", is_flag=True, help="Remove them.")
 @endpoint
 @options.as_json
 @options.general
@@ -117,9 +117,10 @@ def gc(place: str, yes: bool, **given: Any) -> None:
     from wheelhouse.events import Said
 
     with console_of(given) as console:
-        found = mirror_workflow.gc(place, yes=yes, endpoint=given["endpoint"])
+        found = mirror_workflow.gc(place, console.listen, yes=yes, endpoint=given["endpoint"])
         done = "removed" if yes else "to remove with `--yes`"
-        console.listen(Said(f"{found.files} files, {readable(found.size)}: {done}"))
+        told = f"{mirror_workflow.counted(found.files, 'file')}, {readable(found.size)}: {done}"
+        console.listen(Said(told if found.keys else "nothing to remove"))
     if given["json"]:
         shown = {"files": found.files, "size": found.size, "keys": list(found.keys)}
         show_json({"mirror": place, "removed": yes, **shown})
@@ -142,9 +143,11 @@ def verify(place: str, repair: bool, quick: bool, **given: Any) -> None:
     from wheelhouse.edge.places import store_folder
     from wheelhouse.edge.store import Store
 
-    with console_of(given):
+    with console_of(given) as console:
         store = Store(store_folder(given["cache_dir"]))
-        found = mirror_workflow.verify(place, store, repair=repair, quick=quick, endpoint=given["endpoint"])
+        found = mirror_workflow.verify(
+            place, store, console.listen, repair=repair, quick=quick, endpoint=given["endpoint"]
+        )
     if given["json"]:
         shown = {"problems": list(found.problems), "repaired": list(found.repaired)}
         show_json({"mirror": place, "files": found.files, "size": found.size, **shown})

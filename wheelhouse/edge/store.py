@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from wheelhouse.digests import Check, Digest
+from wheelhouse.digests import Check, Digest, DigestMismatch
 from wheelhouse.edge import files
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.lock import LockedWheel
@@ -216,7 +216,7 @@ class Store:
             return destination
         try:
             _copy(source, destination, Check(destination.name, expected=digest))
-        except WheelhouseError:
+        except DigestMismatch:  # and nothing else: a full disk there is no fault of the wheel
             files.remove(source)
             raise
         return destination

@@ -40,7 +40,8 @@ class NotFetched(WheelhouseError):
 
     def __str__(self) -> str:
         first, more = self.filenames[0], len(self.filenames) - 1
-        return f"`{first}`{f' and {more} more' if more else ''} of `{self.label}` is not fetched yet"
+        those = f" and {more} more of `{self.label}` are" if more else f" of `{self.label}` is"
+        return f"`{first}`{those} not fetched yet"
 
 
 def verify(path: Path, store: Store) -> None:

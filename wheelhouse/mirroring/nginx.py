@@ -59,6 +59,8 @@ def configuration(site: Site) -> str:
     return f"""\
 # A mirror of Python wheels, served by nginx; written by `wheelhouse mirror nginx-conf`.
 # To be included in the http block, as files in conf.d or sites-enabled are.
+# nginx's own user has to be able to read the mirror: one that was made under umask 077 is a folder of 404s to it,
+# until `chmod -R go+rX` of the mirror (and `umask 022` before the next `mirror add`).
 
 # PEP 691: which form of a page is wanted. JSON that is wanted as much as anything, then HTML, then JSON at all.
 map $http_accept $wheelhouse_accepted {{

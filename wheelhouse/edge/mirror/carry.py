@@ -21,13 +21,11 @@ from wheelhouse.errors import UsageError, WheelhouseError
 from wheelhouse.metadata import read_metadata
 from wheelhouse.mirroring.catalog import LockRow
 from wheelhouse.mirroring.channels import placed
-from wheelhouse.mirroring.export import MANIFEST, SUMS, CarriedFile, Manifest, delta, entry, key_of, sums
-from wheelhouse.mirroring.names import METADATA, Address, file_key, lock_key
+from wheelhouse.mirroring.export import MANIFEST, SUMS, Manifest, delta, entry, key_of, sums
+from wheelhouse.mirroring.names import METADATA, Address, file_key, file_of, lock_key
 from wheelhouse.mirroring.publication import Publication, republished
 from wheelhouse.mirroring.record import Entry, Record
 from wheelhouse.mirroring.state import State
-
-_LARGEST_TEXT = 64 << 20  # bytes of a lock or of core metadata
 
 
 class ForeignExport(WheelhouseError):
@@ -208,7 +206,7 @@ def take(storage: Storage, path: Path, *, from_any: bool = False) -> Imported:
         _judge_origin(storage, manifest, path, from_any)
         locks = {lock: _lock(reader, lock, path) for lock in manifest.locks}
         blobs, sizes = _blobs(storage, reader, manifest, locks, path)
-        pages = _pages(storage, reader, manifest, locks, path)
+        pages = _pages(storage, reader, manifest, locks, sizes, path)
         known = tree.made(storage)
         absent = tree.missing(storage, blobs)
         change = Change(
@@ -251,9 +249,9 @@ def _lock(reader: Reader, lock: str, path: Path) -> Publication:
 def _blobs(
     storage: Storage, reader: Reader, manifest: Manifest, locks: Mapping[str, Publication], path: Path
 ) -> tuple[list[Blob], dict[str, int]]:
-    """Every file of the export; and the size of every wheel that its locks name, by key.
+    """Every file of the export, and those that only the mirror has; and the size of every wheel of its locks, by key.
 
-    Raises `BadExport` where neither the export nor the mirror has one.
+    Raises `BadExport` where neither the export nor the mirror has one, and for a file that no lock of it names.
     """
     blobs = []
     for name, digest in reader.digests.items():
@@ -267,9 +265,29 @@ def _blobs(
     there = dict(zip(elsewhere, tree.each(storage.size, elsewhere), strict=True))
     lacking = [key for key, size in there.items() if size is None]
     if lacking:
-        problems = tuple(f"`{key}` is neither in it nor in `{storage.name}`" for key in lacking)
-        raise BadExport(path, problems, hint="export again, `--since` the state that this mirror has now")
-    return blobs, {**carried, **{key: size for key, size in there.items() if size is not None}}
+        raise _lacking(storage, path, lacking)
+    strays = sorted(key for key in carried if key.removesuffix(METADATA) not in wanted)
+    if strays:
+        raise BadExport(path, tuple(f"`{key}` is of no lock in it" for key in strays))
+    held = {key: size for key, size in there.items() if size is not None}
+    for key, size in held.items():  # looked for again while pages change: `gc` may take one until then
+        blobs.append(Blob(key=key, digest=_digest(key), size=size, put=partial(_went, path, key)))
+    return blobs, {**carried, **held}
+
+
+def _lacking(storage: Storage, path: Path, keys: Sequence[str]) -> BadExport:
+    problems = tuple(f"`{key}` is neither in it nor in `{storage.name}`" for key in keys)
+    return BadExport(path, problems, hint="export again, `--since` the state that this mirror has now")
+
+
+def _went(path: Path, key: str, storage: Storage) -> None:
+    raise _lacking(storage, path, [key])
+
+
+def _digest(key: str) -> Digest:
+    file = file_of(key)
+    assert file is not None
+    return file[0]
 
 
 def _put(reader: Reader, name: str, digest: Digest, storage: Storage) -> None:
@@ -277,7 +295,12 @@ def _put(reader: Reader, name: str, digest: Digest, storage: Storage) -> None:
 
 
 def _pages(
-    storage: Storage, reader: Reader, manifest: Manifest, locks: Mapping[str, Publication], path: Path
+    storage: Storage,
+    reader: Reader,
+    manifest: Manifest,
+    locks: Mapping[str, Publication],
+    sizes: Mapping[str, int],
+    path: Path,
 ) -> dict[Address, list[tuple[Entry, str]]]:
     """What comes onto each page. The wheels themselves, and the locks, say most of it; the export has to agree."""
     belongs = {
@@ -286,8 +309,7 @@ def _pages(
         for address, pins in placed(found.lock).items()
         for pin in pins
     }
-    problems: list[str] = []
-    told: dict[str, bytes] = {}
+    told, problems = _told(reader)
     found: dict[Address, list[tuple[Entry, str]]] = {}
     for page in manifest.pages:
         for file in page.files:
@@ -295,9 +317,15 @@ def _pages(
                 if any((lock, page.address, file.filename, file.sha256) not in belongs for lock in file.locks):
                     problems.append(f"`{file.filename}` is not what its lock puts on `{page.address.folder}`")
                     continue
-                content = told.setdefault(key_of(file), b"") or _metadata(storage, reader, file)
-                told[key_of(file)] = content
-                found.setdefault(page.address, []).append(entry(file, page.address, content))
+                key = key_of(file)
+                if sizes[key] != file.size:
+                    problems.append(f"`{file.filename}` has {sizes[key]} bytes, and `{MANIFEST}` says {file.size}")
+                    continue
+                if key not in told:
+                    if key in reader.digests:
+                        continue  # told as damaged
+                    told[key] = _small(storage, f"{key}{METADATA}")
+                found.setdefault(page.address, []).append(entry(file, page.address, told[key]))
             except WheelhouseError as error:
                 problems.append(str(error))
     if problems:
@@ -305,18 +333,29 @@ def _pages(
     return found
 
 
-def _metadata(storage: Storage, reader: Reader, file: CarriedFile) -> bytes:
-    """The core metadata of a file: of the export, where it has to be that in the wheel, or of the mirror."""
-    key = key_of(file)
-    if key not in reader.digests:
-        return _small(storage, f"{key}{METADATA}")
-    with reader.open(key) as wheel:
-        content = read_metadata(wheel, file.filename)
-    if reader.size(key) != file.size:
-        raise WheelhouseError(f"`{file.filename}` has {reader.size(key)} bytes, and `{MANIFEST}` says {file.size}")
-    if reader.digests.get(f"{key}{METADATA}") != Digest.of(content):
-        raise WheelhouseError(f"`{key}{METADATA}` is not the metadata in the wheel")
-    return content
+def _told(reader: Reader) -> tuple[dict[str, bytes], list[str]]:
+    """The core metadata in every wheel of the export, by key, and what is wrong: the file beside it has to be the same,
+    and none may be there without its wheel, in the place of one that the mirror has.
+    """
+    told: dict[str, bytes] = {}
+    problems: list[str] = []
+    for name in sorted(reader.digests):
+        file, key = file_of(name), name.removesuffix(METADATA)
+        if file is None:
+            continue
+        if key not in reader.digests:
+            problems.append(f"`{name}` is there without its wheel")
+        elif key == name:
+            try:
+                with reader.open(key) as wheel:
+                    content = read_metadata(wheel, file[1])
+            except WheelhouseError as error:
+                problems.append(str(error))
+                continue
+            if reader.digests.get(f"{key}{METADATA}") != Digest.of(content):
+                problems.append(f"`{key}{METADATA}` is not the metadata in the wheel")
+            told[key] = content
+    return told, problems
 
 
 def _merged(pages: Mapping[Address, Sequence[tuple[Entry, str]]], record: Record) -> Record:

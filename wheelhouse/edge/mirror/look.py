@@ -12,7 +12,7 @@ from wheelhouse.edge.locks import Unreadable
 from wheelhouse.edge.mirror import tree
 from wheelhouse.edge.mirror.places import opened
 from wheelhouse.edge.mirror.storage import Storage
-from wheelhouse.errors import UsageError
+from wheelhouse.errors import UsageError, WheelhouseError
 from wheelhouse.mirroring.comparing import Contents
 from wheelhouse.mirroring.listing import Listing, locks, project, projects
 from wheelhouse.mirroring.names import METADATA, file_of, lock_key, lock_of
@@ -20,11 +20,27 @@ from wheelhouse.mirroring.record import Record
 from wheelhouse.mirroring.state import PREFIX, State
 
 
+class DamagedLock(WheelhouseError):
+    """A published lock that is no more what was published."""
+
+    def __init__(self, storage: str, lock: str) -> None:
+        super().__init__(storage, lock)
+        self.storage, self.lock = storage, lock
+        self.hint = f"`wheelhouse mirror remove {lock} --from {storage}` takes it back; then add the lock again"
+
+    def __str__(self) -> str:
+        return f"`{lock_key(self.lock)}` of `{self.storage}` is damaged"
+
+
 def locks_of(storage: Storage) -> dict[str, str]:
-    """The text of every published lock, by `<label>/<sha256>`."""
+    """The text of every published lock, by `<label>/<sha256>`. Raises `DamagedLock`."""
     found = sorted(lock for each in storage.listed("locks/") if (lock := lock_of(each.key)) is not None)
     texts = tree.each(lambda lock: storage.read(lock_key(lock)), found)
-    return {lock: held.content.decode() for lock, held in zip(found, texts, strict=True) if held is not None}
+    held = {lock: each.content for lock, each in zip(found, texts, strict=True) if each is not None}
+    for lock, content in held.items():
+        if Digest.of(content).hex != lock.partition("/")[2]:
+            raise DamagedLock(storage.name, lock)
+    return {lock: content.decode() for lock, content in held.items()}
 
 
 def records_of(storage: Storage) -> list[Record]:

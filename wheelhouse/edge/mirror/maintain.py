@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from packaging.utils import NormalizedName
 
 from wheelhouse.digests import Digest
+from wheelhouse.edge import files
 from wheelhouse.edge.mirror import tree
 from wheelhouse.edge.mirror.publish import metadata_blob, now
 from wheelhouse.edge.mirror.storage import LOCK, Gone, Listed, Storage, is_temporary
@@ -311,8 +313,11 @@ def _differs(storage: Storage, key: str, text: str) -> bool:
 
 
 def _mend_pages(storage: Storage, found: Seen) -> None:
-    """Damaged pages come again from the locks; all that is derived is written anew; HTML of nobody goes."""
-    for address in found.damaged:
+    """Damaged and lost pages come again from the locks; all that is derived is written anew; HTML of nobody goes.
+
+    A page is lost where its HTML is there without its JSON: a removal takes the HTML first.
+    """
+    for address in (*found.damaged, *_lost(found)):
         rebuilt = _rebuilt(storage, found, address)
         if rebuilt is not None:
             storage.write(address.json, rebuilt.text().encode())
@@ -323,6 +328,16 @@ def _mend_pages(storage: Storage, found: Seen) -> None:
             storage.write(key, text.encode())
     kept = derived.keys() | {address.html for address in found.damaged}
     storage.remove(sorted(found.derived - kept))
+
+
+def _lost(found: Seen) -> list[Address]:
+    """Pages of published locks whose JSON is gone and whose HTML is not."""
+    addresses: set[Address] = set()
+    for reference, text in found.locks.items():
+        with suppress(WheelhouseError):
+            addresses |= placed(republished(text, reference).lock).keys()
+    there = found.records.keys() | set(found.damaged)
+    return sorted(each for each in addresses - there if each.html in found.derived)
 
 
 def _rebuilt(storage: Storage, found: Seen, address: Address) -> Record | None:
@@ -356,7 +371,7 @@ def _mend_files(storage: Storage, found: Seen, wrong: Iterable[str], store: Stor
             continue
         digest, filename = file
         if not filename.endswith(METADATA):
-            if store.has(digest):
+            if store.has(digest) and _is_whole(store, digest):
                 storage.remove([key])
                 storage.put_file(key, store.path(digest), digest)
         elif store.has(digest):
@@ -367,3 +382,14 @@ def _mend_files(storage: Storage, found: Seen, wrong: Iterable[str], store: Stor
                     )
             except BadMetadata:
                 continue
+
+
+def _is_whole(store: Store, digest: Digest) -> bool:
+    """Whether the store's wheel is what it should be. A damaged one goes, so that `fetch` brings it again: in a folder
+    it may be the very file that the mirror has.
+    """
+    with store.path(digest).open("rb") as wheel:
+        whole = hashlib.file_digest(wheel, "sha256").hexdigest() == digest.hex
+    if not whole:
+        files.remove(store.path(digest))
+    return whole

@@ -10,13 +10,14 @@ from functools import partial
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from wheelhouse.digests import Digest
+from wheelhouse.digests import Digest, DigestMismatch
+from wheelhouse.edge import files
 from wheelhouse.edge.mirror import tree
 from wheelhouse.edge.mirror.storage import Storage
 from wheelhouse.edge.mirror.tree import Blob, Change, Changes
 from wheelhouse.edge.store import Store
-from wheelhouse.edge.verification import NotFetched
-from wheelhouse.errors import UsageError
+from wheelhouse.edge.verification import Damaged, NotFetched
+from wheelhouse.errors import UsageError, WheelhouseError
 from wheelhouse.lock import LockedPackage, LockedWheel
 from wheelhouse.metadata import read_metadata
 from wheelhouse.mirroring.catalog import LockRow
@@ -109,7 +110,12 @@ def _blobs(found: _Wheel, store: Store) -> tuple[Blob, Blob]:
     key, digest = file_key(found.wheel.digest, found.wheel.filename), found.wheel.digest
 
     def put(storage: Storage) -> None:
-        storage.put_file(key, store.path(digest), digest)
+        try:
+            storage.put_file(key, store.path(digest), digest)
+        except DigestMismatch as error:
+            files.remove(store.path(digest))  # else `fetch` would take it for the wheel
+            problem = f"`{found.wheel.filename}` was damaged and is removed"
+            raise Damaged(store.root, (problem,), hint="run `wheelhouse fetch`") from error
 
     return Blob(key=key, digest=digest, size=found.size, put=put), metadata_blob(key, found.content)
 
@@ -164,9 +170,22 @@ def remove_lock(storage: Storage, reference: str) -> Changes:
     held = storage.read(lock_key(reference))
     if held is None:
         raise UsageError(f"`{storage.name}` has no lock `{reference}`", hint="`wheelhouse mirror list` shows them")
-    pages = placed(republished(held.content.decode(), f"{storage.name}/{lock_key(reference)}").lock)
-    change = Change(pages=sorted(pages), edit=lambda record: record.without_lock(reference), gone=[reference])
+    change = Change(
+        pages=_pages_of(storage, reference, held.content),
+        edit=lambda record: record.without_lock(reference),
+        gone=[reference],
+    )
     return tree.commit(storage, change)
+
+
+def _pages_of(storage: Storage, reference: str, content: bytes) -> list[Address]:
+    """The pages that a published lock has wheels on; of a damaged one they are not known: every page."""
+    try:
+        if Digest.of(content).hex == reference.partition("/")[2]:
+            return sorted(placed(republished(content.decode(), lock_key(reference)).lock))
+    except (WheelhouseError, UnicodeDecodeError):
+        pass
+    return sorted(tree.addresses(storage))
 
 
 def remove_project(storage: Storage, project: NormalizedName, version: Version | None) -> Changes:

@@ -6,7 +6,7 @@ import io
 import os
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -112,7 +112,11 @@ def opened(path: Path) -> Iterator[Reader]:
         if path.is_dir():
             yield Reader(path, _Folder(path))
             return
-        with tarfile.open(path, "r:") as archive:
+        with ExitStack() as stack:
+            if not path.exists():
+                raise FileNotFoundError
+            with _headers_judged():
+                archive = stack.enter_context(tarfile.open(path, "r:"))
             yield Reader(path, _Tar(path, archive))
     except tarfile.TarError as error:
         raise BadExport(path, (f"it is no tar file, or a damaged one: {str(error).lower()}",)) from error
@@ -120,6 +124,15 @@ def opened(path: Path) -> Iterator[Reader]:
         raise BadExport(path, ("it was cut off",)) from error
     except FileNotFoundError as error:
         raise BadExport(path, ("it is not there",), hint="name a folder or file that `mirror export` wrote") from error
+
+
+@contextmanager
+def _headers_judged() -> Iterator[None]:
+    """Sizes below zero, beyond all bounds or of nothing: tarfile meets them with errors of many kinds."""
+    try:
+        yield
+    except (ValueError, OverflowError, MemoryError, RecursionError, OSError) as error:
+        raise tarfile.ReadError(f"a header cannot be read ({type(error).__name__})") from error
 
 
 class _Folder:
@@ -152,13 +165,25 @@ class _Tar:
         self._members: dict[str, tarfile.TarInfo] = {}
 
     def sizes(self) -> dict[str, int]:
-        for member in self._archive:
-            if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
+        for member in self._every():
+            if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse is not None:
                 raise BadExport(self._path, (f"`{_shown(member.name)}` is no ordinary file",))
             if member.name in self._members:
                 raise BadExport(self._path, (f"`{_shown(member.name)}` is in it twice",))
             self._members[member.name] = member
         return {name: member.size for name, member in self._members.items()}
+
+    def _every(self) -> Iterator[tarfile.TarInfo]:
+        """Every member; all of it has to lie in the file."""
+        whole = self._path.stat().st_size
+        while True:
+            with _headers_judged():
+                member = self._archive.next()
+            if member is None:
+                return
+            if member.size < 0 or member.offset_data + member.size > whole:
+                raise tarfile.ReadError(f"`{_shown(member.name)}` is said to have {member.size} bytes")
+            yield member
 
     def open(self, name: str) -> BinaryIO:
         member = self._members[name]

@@ -8,15 +8,16 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wheelhouse.digests import Check, Digest
-from wheelhouse.edge.mirror.storage import CHUNK, CannotStore, Changed, Gone, Held, Listed
+from wheelhouse.edge.mirror.storage import CHUNK, SILENT_WAIT, CannotStore, Changed, Gone, Held, Listed, silent
 from wheelhouse.errors import UsageError, WheelhouseError
+from wheelhouse.events import Listener, Said
 from wheelhouse.mirroring.names import LEASES, file_of, is_key
 from wheelhouse.mirroring.routes import JSON, Document, File, route
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _URL = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>.*))?")
 _PREFIX = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _STATUS = re.compile(r"status code: ([0-9]{3}(?: [A-Za-z]+)*)")
+_UNANSWERED = re.compile(r"Error performing \w+ (?P<server>https?://[^/\s]+).* - HTTP error: (?P<why>.*)", re.DOTALL)
 _CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
 _RETRIES = {"max_retries": 8, "retry_timeout": timedelta(seconds=60)}
 _PART = 16 << 20  # bytes of a part; S3 takes 10,000 of them, and the largest wheels have 4 GB
@@ -79,7 +81,9 @@ class Bucket:
     for a URL that is none, and `Missing` without obstore.
     """
 
-    def __init__(self, url: str, *, endpoint: str | None = None, lease: float = LEASE_SECONDS) -> None:
+    def __init__(
+        self, url: str, *, endpoint: str | None = None, lease: float = LEASE_SECONDS, listen: Listener = silent
+    ) -> None:
         found = _URL.fullmatch(url)
         prefix = (found["prefix"] or "").strip("/") if found is not None else ""
         if found is None or (prefix and not _PREFIX.fullmatch(prefix)):
@@ -88,7 +92,7 @@ class Bucket:
             from obstore.store import S3Store
         except ImportError:
             raise Missing("a mirror in a bucket") from None
-        self._url, self._seconds = url.rstrip("/"), lease
+        self._url, self._seconds, self._listen = url.rstrip("/"), lease, listen
         told = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         options: dict[str, Any] = {"checksum_algorithm": "SHA256", "retry_config": _RETRIES}
         if told:
@@ -207,7 +211,7 @@ class Bucket:
     def exclusive(self) -> Iterator[None]:
         lease = _Lease(self, self._store, self._seconds)
         with self._telling(LEASES):
-            lease.take()
+            lease.take(self._tell_of_waiting)
             if self._conditions is None:
                 self._conditions = lease.is_conditional()
         self._lease = lease
@@ -216,6 +220,14 @@ class Bucket:
         finally:
             self._lease = None
             lease.release()
+
+    def _tell_of_waiting(self) -> None:
+        self._listen(
+            Said(
+                f"somebody else is changing `{self._url}`: waiting until it is done, or"
+                f" for {self._seconds:.0f} seconds after it was heard of last"
+            )
+        )
 
     def _may_write(self) -> None:
         if self._lease is not None:
@@ -235,9 +247,10 @@ class Bucket:
         except (BaseError, FileNotFoundError, OSError) as error:
             if wrong:
                 raise wrong[0] from None
-            refused = isinstance(error, PermissionDeniedError | UnauthenticatedError)
+            reason = _reason(str(error))
+            refused = isinstance(error, PermissionDeniedError | UnauthenticatedError) or reason[:3] in ("401", "403")
             hint = "set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` to a key that may do this" if refused else ""
-            raise CannotStore(self.name, _reason(str(error)), hint=hint) from error
+            raise CannotStore(self.name, reason, hint=hint) from error
 
 
 class _Lease:
@@ -256,8 +269,9 @@ class _Lease:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def take(self) -> None:
-        started, pause = time.monotonic(), 0.02
+    def take(self, tell: Callable[[], None]) -> None:
+        """Wait for it; `tell` is called once where that takes long. Raises `Busy`."""
+        started, pause, told = time.monotonic(), 0.02, False
         seen: dict[tuple[str, object], float] = {}
         while True:
             if not self._others(seen):
@@ -268,6 +282,9 @@ class _Lease:
                 self._store.delete(self._key)
             if time.monotonic() - started > _LONGEST_WAIT:
                 raise Busy(self._bucket.name)
+            if not told and time.monotonic() - started > SILENT_WAIT:
+                told = True
+                tell()
             time.sleep(pause * (0.5 + random.random()))  # noqa: S311
             pause = min(pause * 1.5, self._seconds / 20, 1.0)
         self._thread = threading.Thread(target=self._renew, daemon=True)
@@ -338,7 +355,11 @@ def _reason(text: str) -> str:
     """What the server said, without what the library says around it."""
     status, code = _STATUS.search(text), _CODE.search(text)
     if status is None:
-        return " ".join(text.partition("\n\nDebug source")[0].split())[:300]
+        told = " ".join(text.partition("\n\nDebug source")[0].split())
+        unanswered = _UNANSWERED.search(told)
+        if unanswered is not None:
+            return f"`{unanswered['server']}` does not answer ({unanswered['why'][:200]})"
+        return told[:300]
     return status[1] if code is None else f"{status[1]} ({code[1]})"
 
 

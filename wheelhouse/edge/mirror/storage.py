@@ -15,11 +15,17 @@ from wheelhouse.digests import Check, Digest
 from wheelhouse.edge import files
 from wheelhouse.edge.store import Store
 from wheelhouse.errors import WheelhouseError
+from wheelhouse.events import Event, Listener, Said
 from wheelhouse.mirroring.names import is_key
 
 CHUNK = 1 << 20
 LOCK = ".lock"  # held by the one process that changes pages
+SILENT_WAIT = 2.0  # seconds for another writer before a person is told
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+def silent(event: Event) -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +133,19 @@ class CannotStore(WheelhouseError):
         return f"`{self.name}` cannot be read or written: {self.reason}"
 
 
+class Full(CannotStore):
+    """The disk is at its end: trying again at once is of no use."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "no space is left on its disk", hint="free some space, and run it again")
+
+
 class Directory:
     """A mirror in a folder, which need not exist yet. Symbolic links inside it are never followed."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, listen: Listener = silent) -> None:
         self.root = root
+        self._listen = listen
 
     @property
     def name(self) -> str:
@@ -173,7 +187,10 @@ class Directory:
                     check.update(chunk)
             check.finish()
             # the store's own root is two folders above its wheels: sha256/ab/<hex>.whl
-            Store(source.parent.parent.parent).place(digest, path)
+            try:
+                Store(source.parent.parent.parent).place(digest, path)
+            except files.NoSpace as error:  # its hint is of the store
+                raise Full(self.name) from error
 
     def put_stream(self, key: str, chunks: Iterable[bytes], digest: Digest, size: int) -> None:
         path = self._inside(key)
@@ -237,12 +254,16 @@ class Directory:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        from filelock import FileLock
+        from filelock import FileLock, Timeout
 
         with self._telling(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.root / LOCK)
-            lock.acquire()
+            try:
+                lock.acquire(timeout=SILENT_WAIT)
+            except Timeout:
+                self._listen(Said(f"another process is changing `{self.name}`: waiting until it is done"))
+                lock.acquire()
         try:
             yield
         finally:
@@ -276,7 +297,7 @@ class Directory:
         if error.errno == errno.ELOOP:
             return Linked(path)
         if files.is_full(error):
-            return CannotStore(self.name, "no space is left on its disk", hint="free some space, and run it again")
+            return Full(self.name)
         return CannotStore(str(path), (error.strerror or str(error)).lower())
 
 

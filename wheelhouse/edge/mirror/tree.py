@@ -19,10 +19,10 @@ from packaging.utils import NormalizedName
 
 from wheelhouse import __version__
 from wheelhouse.digests import Digest
-from wheelhouse.edge.mirror.storage import CannotStore, Changed, Held, Storage
+from wheelhouse.edge.mirror.storage import LOCK, CannotStore, Changed, Full, Held, Storage, is_temporary
 from wheelhouse.errors import WheelhouseError
-from wheelhouse.mirroring.catalog import CATALOG, REQUIRES, Catalog, LockRow, ProjectRow, project_row
-from wheelhouse.mirroring.names import MIRROR, Address, address_of, lock_key, place
+from wheelhouse.mirroring.catalog import CATALOG, REQUIRES, BadCatalog, Catalog, LockRow, ProjectRow, project_row
+from wheelhouse.mirroring.names import LEASES, MIRROR, Address, address_of, lock_key, place
 from wheelhouse.mirroring.page import page_files
 from wheelhouse.mirroring.pages import project_html, projects_of, root_html, root_json
 from wheelhouse.mirroring.record import Record
@@ -121,21 +121,27 @@ def made(storage: Storage) -> Identity:
     try:
         return identity(storage)
     except NoMirror:
-        pass
+        _judge_empty(storage)  # before a lock is written among files of somebody else
     with storage.exclusive():
         try:
             return identity(storage)
         except NoMirror:
-            stray = next((found.key for found in storage.listed() if not _is_leftover(found.key)), None)
-            if stray is not None:
-                raise NotEmpty(storage.name, stray) from None
+            _judge_empty(storage)
             fresh = Identity(id=uuid.uuid4().hex)
             storage.write(MIRROR, fresh.text(TOOL).encode())
             return fresh
 
 
+def _judge_empty(storage: Storage) -> None:
+    """Raises `NotEmpty`, unless a mirror was made in between."""
+    stray = next((found.key for found in storage.listed() if not _is_leftover(found.key)), None)
+    if stray is not None and storage.read(MIRROR) is None:
+        raise NotEmpty(storage.name, stray) from None
+
+
 def _is_leftover(key: str) -> bool:
-    return key.startswith(".")  # our lock, a lease, what a crash left
+    """Our lock, a lease, what a crash left; not any name with a dot before it: `.git` is somebody's."""
+    return key == LOCK or key.startswith(LEASES) or is_temporary(key)
 
 
 def missing(storage: Storage, blobs: Iterable[Blob]) -> list[Blob]:
@@ -159,6 +165,8 @@ def _place(storage: Storage, blob: Blob) -> None:
         try:
             blob.put(storage)
             return
+        except Full:
+            raise
         except CannotStore:
             if storage.size(blob.key) == blob.size:
                 return
@@ -320,7 +328,11 @@ def _listed(row: ProjectRow | None, name: NormalizedName) -> list[Address]:
 def read_catalog(storage: Storage) -> Catalog:
     """The catalog; an empty one where there is none yet. Raises `BadCatalog`."""
     told, requires = storage.read(CATALOG), storage.read(REQUIRES)
-    return Catalog() if told is None or requires is None else Catalog.parse(told.content, requires.content)
+    if told is None:  # `write_catalog` writes it last
+        return Catalog()
+    if requires is None:
+        raise BadCatalog(f"`{REQUIRES}` beside it is missing")
+    return Catalog.parse(told.content, requires.content)
 
 
 def write_catalog(storage: Storage, told: Catalog) -> None:

@@ -240,6 +240,9 @@ async def _stream(chunks: AsyncGenerator[bytes, None], length: int, receive: Rec
             async for chunk in chunks:
                 sent += len(chunk)
                 await send({"type": "http.response.body", "body": chunk, "more_body": sent < length})
+                # Neither of the two waits where the file is in memory and the client is gone, or as quick: without
+                # this the loop would do nothing else until the end of the file, and never hear who hung up
+                await asyncio.sleep(0)
                 if gone.done():
                     break
     finally:
