@@ -277,7 +277,7 @@ def test_a_bundle_before_fetch_says_what_is_missing(project: Project, marks: Pat
     assert ran.err == f"error: `alpha-1.0.tar.gz` of `{LABEL}` must be built first\n\nhint: run `wheelhouse fetch`\n"
     ran = project.run("verify", f"lockfiles/pylock.{LABEL}.toml")
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err.endswith("is not fetched yet\n\nhint: run `wheelhouse fetch`\n")
+    assert ran.err.endswith("are not fetched yet\n\nhint: run `wheelhouse fetch`\n")
     assert not marks.exists()
 
 

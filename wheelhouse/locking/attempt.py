@@ -22,6 +22,7 @@ from wheelhouse.locking.telling import tell_doubts, tell_extras, tell_times
 from wheelhouse.locking.wanted import Wanted, constraints_of, preferred_versions, want_of
 from wheelhouse.metadata import CoreMetadata
 from wheelhouse.resolve.candidates import Candidate, Listed
+from wheelhouse.resolve.catalog import Hint
 from wheelhouse.resolve.channels import channels_offering
 from wheelhouse.resolve.explain import Impossible
 from wheelhouse.resolve.refusals import TooNew
@@ -58,6 +59,7 @@ class Attempt:
         roots = [want_of(root) for root in wanted.roots if target.admits(root.requirement.marker)]
         if not roots:
             self.session.tell_once(Warned(f"nothing is asked for on `{target.label}`: the lock is empty"))
+        catalog.expect([Hint(PIP, SpecifierSet(), frozenset())])  # the installer is asked for last, and comes meanwhile
         try:
             resolution = resolve(view, roots, allow_older=wanted.allow_older)
         except Impossible as error:
