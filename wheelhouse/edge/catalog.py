@@ -283,11 +283,16 @@ class LiveCatalog:
                     self._shared.after(task, partial(self._expect_requires, task))
 
     def _expect_requires(self, task: Task[CoreMetadata]) -> None:
-        """What a candidate that may be tried requires will be asked for right behind it."""
+        """What a candidate that may be tried requires will be asked for right behind it: of projects that are met
+        already the best candidate's metadata, and no further.
+        """
         with suppress(WheelhouseError, Dropped):
             requires = task.result().requires_for(())
-            wants = [Want.of(each) for each in requires if self._target.admits(each.marker)]
-            self.expect(Hint(want.project, want.specifier, want.extras) for want in wants)
+            for want in (Want.of(each) for each in requires if self._target.admits(each.marker)):
+                project = self._projects.get(want.project)
+                found = None if project is None else self._best(project, Hint(want.project, want.specifier))
+                if found is not None and not found.is_sdist and not self._shared.is_kept(found):
+                    self._shared.metadata(found)
 
     def expect(self, hints: Iterable[Hint]) -> None:
         queue = deque(hints)  # not a recursion: chains of requirements may be longer than Python's stack
