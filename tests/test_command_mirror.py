@@ -211,7 +211,8 @@ def installed(tool: str, folder: Path, *args: str) -> list[str]:
     folder.mkdir(exist_ok=True)
     target = folder / "installed"
     pip = [sys.executable, "-m", "pip", "--isolated", "--disable-pip-version-check", "--no-cache-dir", "install"]
-    program = pip if tool == "pip" else [uv.find_uv_bin(), "pip", "install", "--no-config", "--no-cache"]
+    theirs = [uv.find_uv_bin(), "pip", "install", "--no-config", "--no-cache", "--python", sys.executable]
+    program = pip if tool == "pip" else theirs
     ran = subprocess.run([*program, "--target", str(target), *args], capture_output=True, text=True, cwd=folder)
     assert ran.returncode == 0, ran.stderr
     return sorted(path.name for path in target.iterdir() if path.suffix == ".dist-info")
