@@ -118,7 +118,7 @@ CUDA_LIBRARY = re.compile(
 )
 PYTHON_NAMES = ("python3", "python3.[0-9]", "python3.[0-9][0-9]", "python3.[0-9][0-9]t", "python", "python2")
 PYTHON_PLACES = (
-    "/usr/bin", "/usr/local/bin", "/opt/*/bin", "/opt/*/*/bin", "/opt/*/envs/*/bin", "/opt/rh/*/root/usr/bin",
+    "/usr/bin", "/usr/local/bin", "/opt/*/bin", "/opt/*/*/bin", "/opt/*/envs/*/bin", "/opt/rh/*/roo[t]/usr/bin",
     "/opt/homebrew/bin", "/Library/Frameworks/Python.framework/Versions/*/bin",
 )  # fmt: skip
 HOME_PLACES = (

@@ -387,7 +387,7 @@ candidates() { # paths that may be a Python: those that are named, PATH, the usu
                 /*) pythons_in "$folder" ;;
             esac
         done
-        for place in /usr/bin /usr/local/bin '/opt/*/bin' '/opt/*/*/bin' '/opt/*/envs/*/bin' '/opt/rh/*/root/usr/bin' \
+        for place in /usr/bin /usr/local/bin '/opt/*/bin' '/opt/*/*/bin' '/opt/*/envs/*/bin' '/opt/rh/*/roo[t]/usr/bin' \
             /opt/homebrew/bin '/Library/Frameworks/Python.framework/Versions/*/bin'; do
             pythons_in "$ROOT" "$place"
         done
