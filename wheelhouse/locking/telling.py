@@ -35,13 +35,9 @@ def tell_times(view: View, resolution: Resolution, wanted: Wanted, session: Sess
         return
     for pin in resolution.pins:
         project = view.project(pin.candidate.project)
-        for version in project.versions if project is not None else ():
-            for listed in project.listed(version) if project is not None else ():
-                if listed.file.upload_time is None:
-                    place = shown(listed.index)
-                    session.tell_once(
-                        Warned(f"`{place}` lists files without an upload time, which `--exclude-newer` refuses")
-                    )
+        for index in project.untimed() if project is not None else ():
+            place = shown(index)
+            session.tell_once(Warned(f"`{place}` lists files without an upload time, which `--exclude-newer` refuses"))
 
 
 def tell_extras(resolution: Resolution, session: Session) -> None:

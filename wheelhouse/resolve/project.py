@@ -156,6 +156,14 @@ class Project:
             for file, _ in source.listing.files(at)
         )
 
+    def untimed(self) -> Iterator[Index]:
+        """The indexes that list a file of the project without a time of upload."""
+        for source in self._sources:
+            listing = source.listing
+            rows = (row for at in range(len(listing.versions)) for row in listing.rows(at))
+            if any(not row.upload_time or moment(row.upload_time) is None for row in rows):
+                yield source.index
+
     def _places(self, version: Version) -> Iterator[tuple[Source, int]]:
         for source in self._sources:
             with suppress(KeyError):
