@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from packaging.utils import NormalizedName
@@ -278,21 +277,7 @@ class LiveCatalog:
     def expect_metadata(self, candidates: Sequence[Candidate]) -> None:
         for candidate in candidates:
             if not candidate.is_sdist and not self._shared.is_kept(candidate):
-                task = self._shared.metadata(candidate)
-                if not task.done:
-                    self._shared.after(task, partial(self._expect_requires, task))
-
-    def _expect_requires(self, task: Task[CoreMetadata]) -> None:
-        """What a candidate that may be tried requires will be asked for right behind it: of projects that are met
-        already the best candidate's metadata, and no further.
-        """
-        with suppress(WheelhouseError, Dropped):
-            requires = task.result().requires_for(())
-            for want in (Want.of(each) for each in requires if self._target.admits(each.marker)):
-                project = self._projects.get(want.project)
-                found = None if project is None else self._best(project, Hint(want.project, want.specifier))
-                if found is not None and not found.is_sdist and not self._shared.is_kept(found):
-                    self._shared.metadata(found)
+                self._shared.metadata(candidate)
 
     def expect(self, hints: Iterable[Hint]) -> None:
         queue = deque(hints)  # not a recursion: chains of requirements may be longer than Python's stack

@@ -6,9 +6,7 @@ Both solvers, the report on what was held back and the stories stand on this one
 from __future__ import annotations
 
 import copy
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -57,7 +55,6 @@ class View:
         self._dependencies: dict[tuple[Candidate, frozenset[NormalizedName]], tuple[Want, ...]] = {}
         # By identity, for hashing a set costs more than asking it; the set is kept so that its id stays its own
         self._contains: dict[int, tuple[SpecifierSet, dict[Version, bool]]] = {}
-        self._refused: dict[NormalizedName, int] = {}
         self._walked: dict[NormalizedName, tuple[int, int]] = {}  # candidates asked about, versions expected
         self.refusals: dict[NormalizedName, dict[str, Reason]] = {}  # wheels whose core metadata ruled them out
 
@@ -92,14 +89,14 @@ class View:
     def _look_ahead(self, candidate: Candidate) -> None:
         """A solver that walks down the versions of a project gets them as quickly as the network can bring them.
 
-        From the third one that is asked about on, twice as many older ones are expected each time.
+        With the n-th one after the first that is asked about, the next 2^n are expected.
         """
         count, expected = self._walked.get(candidate.project, (0, 0))
-        project = self.project(candidate.project) if count >= 2 else None
+        project = self.project(candidate.project) if count >= 1 else None
         if project is not None:
             at = project.versions.place(candidate.version) if candidate.version in project.versions else None
-            window = int(2 ** min(count - 1, WINDOW))
-            if at is not None and at + window // 2 >= expected:
+            window = 1 << min(count, WINDOW)
+            if at is not None and at >= expected:
                 last = min(at + 1 + window, len(project.versions))
                 offers = (project.offer(project.versions[each]) for each in range(max(at + 1, expected), last))
                 self._catalog.expect_metadata([each.candidate for each in offers if each.candidate is not None])
@@ -235,18 +232,9 @@ class View:
     def _find(self, name: NormalizedName, specifier: SpecifierSet) -> Iterator[Candidate]:
         found_final = False
         asked = self.pre or asks_for_pre(specifier)
-        rest = self.versions(name, specifier)
-        ahead: deque[Candidate] = deque()
-        first = True
-        while (candidate := ahead.popleft() if ahead else next(rest, None)) is not None:
+        for candidate in self.versions(name, specifier):
             if candidate.version.is_prerelease and found_final and not asked:
                 return
-            if not first and candidate not in self._usable:
-                # The n-th refusal of a project: what follows is expected, twice as far each time
-                count = self._refused[name] = min(self._refused.get(name, 0) + 1, WINDOW)
-                ahead.extend(islice(rest, max(0, 2**count - 1 - len(ahead))))
-                self._catalog.expect_metadata([candidate, *ahead])
-            first = False
             if isinstance(self.usable(candidate), CoreMetadata):
                 found_final = found_final or not candidate.version.is_prerelease
                 yield candidate
