@@ -240,7 +240,7 @@ def test_a_planted_fault_is_found_with_its_file_and_line(path: str, source: str,
     ("path", "source"),
     [
         ("plan.py", "from wheelhouse.lock import Lock\nfrom wheelhouse.digests import Digest\nimport click"),
-        ("resolve/provider.py", "from .catalog import Catalog\nfrom wheelhouse.resolve import resolution"),
+        ("resolve/pubgrub.py", "from .catalog import Catalog\nfrom wheelhouse.resolve import resolution"),
         ("target/words.py", "from wheelhouse.data import table\nfrom wheelhouse import __version__"),
         ("outputs/bundle.py", "from wheelhouse.lock import Lock"),
         ("cli.py", "from wheelhouse.workflow import lock\nfrom wheelhouse.edge.store import Store"),

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from world.scenarios import LINUX, Scenario, catalog_of, told, view_of, wants
 
 from wheelhouse.errors import WheelhouseError
-from wheelhouse.resolve import provider, second_opinion
+from wheelhouse.resolve import backtracking, pubgrub
 from wheelhouse.resolve.explain import Impossible, Undecided, impossible
 from wheelhouse.resolve.resolution import resolve
 from wheelhouse.resolve.view import View
@@ -61,10 +61,10 @@ def test_a_shallow_step_back_reads_no_further_than_it_must() -> None:
     assert len(outcome.catalog.read) == 4
 
 
-def test_the_second_opinion_waits_no_more_often() -> None:
+def test_a_ladder_without_a_floor_is_refused_in_as_few_waits() -> None:
     catalog = catalog_of(ladder(400, rungs=0), TARGET)
-    with pytest.raises(second_opinion.Proof):
-        second_opinion.ask(view_of(catalog, TARGET), wants(["a"], TARGET))
+    with pytest.raises(pubgrub.Proof):
+        pubgrub.propose(view_of(catalog, TARGET), wants(["a"], TARGET))
     assert len(catalog.read) == 400
     assert catalog.moment <= 14
 
@@ -96,20 +96,47 @@ def relabelled(names: tuple[str, ...]) -> tuple[World, str]:
 
 
 @pytest.mark.parametrize("names", list(itertools.permutations("abc")))
-def test_the_graph_of_issue_206_needs_the_second_opinion_and_gets_it(names: tuple[str, ...]) -> None:
+def test_the_graph_that_resolvelib_calls_impossible_is_solved(names: tuple[str, ...]) -> None:
     world, wanted = relabelled(names)
     view = view_of(catalog_of(world, TARGET), TARGET)
-    with pytest.raises(provider.NoSolution) as claim:
-        provider.propose(view, wants([wanted], TARGET))
+    with pytest.raises(backtracking.NoSolution) as claim:
+        backtracking.propose(view, wants([wanted], TARGET))
     assert not claim.value.proven
     assert play(world, wanted).pins == sorted([f"{names[1]} 1", f"{names[2]} 1"])
 
 
-def test_a_root_without_a_candidate_needs_no_second_opinion(monkeypatch: pytest.MonkeyPatch) -> None:
-    def ask(*_: object, **__: object) -> object:
-        raise AssertionError("nobody should be asked")
+def test_a_proof_that_is_none_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    def propose(*_: object, **__: object) -> object:
+        raise pubgrub.Proof(("because a 1 is odd",))
 
-    monkeypatch.setattr(second_opinion, "ask", ask)
+    monkeypatch.setattr(pubgrub, "propose", propose)
+    world: World = {"a": {"1": ["b"]}, "b": {"1": []}}
+    assert play(world, "a").pins == ["a 1", "b 1"]
+
+
+def test_a_proposal_that_does_not_hold_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pubgrub, "propose", lambda *_, **__: {})
+    world: World = {"a": {"1": ["b"]}, "b": {"1": []}}
+    assert play(world, "a").pins == ["a 1", "b 1"]
+
+
+def test_versions_that_require_the_same_are_refused_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """400 versions of `kit`, each with its own `core`, and all of those want a `web` that is not allowed."""
+    decisions: list[str] = []
+    chosen = pubgrub.Resolver._decide_next
+    monkeypatch.setattr(
+        pubgrub.Resolver, "_decide_next", lambda self, node: decisions.append(str(node)) or chosen(self, node)
+    )
+    world: World = {
+        "kit": {str(at): [f"core=={at}"] for at in range(400)},
+        "core": {str(at): ["web>=2"] if at else ["web"] for at in range(400)},
+        "web": {"1": [], "2": []},
+    }
+    assert play(world, "kit", "web<2").pins == ["core 0", "kit 0", "web 1"]
+    assert len(decisions) < 50
+
+
+def test_a_root_without_a_candidate_is_told_in_one_step() -> None:
     assert play(GRAPH_206, "p0>2").error.startswith("no wheel of `p0>2` fits `linux-x86_64-py311`")
     assert play(GRAPH_206, "p0<2", "p0>1").error.startswith("`p0<2` and `p0>1` cannot be met together")
 
@@ -144,11 +171,11 @@ def test_a_long_proof_is_shortened(lines: int) -> None:
     assert error.details[-1] == f"step {lines - 1}"
 
 
-def test_the_second_opinion_derives_its_proof_from_what_was_written() -> None:
+def test_a_proof_is_derived_from_what_was_written() -> None:
     world: World = {"a": {"1": ["c<2"], "2": ["c<3"]}, "b": {"1": ["c>=3"]}, "c": {"1": [], "2": [], "3": []}}
     view = view_of(catalog_of(world, TARGET), TARGET)
-    with pytest.raises(second_opinion.Proof) as proof:
-        second_opinion.ask(view, wants(["a", "b"], TARGET))
+    with pytest.raises(pubgrub.Proof) as proof:
+        pubgrub.propose(view, wants(["a", "b"], TARGET))
     assert proof.value.lines == (
         "because a 1 depends on c <2",
         "because a 2 depends on c <3",

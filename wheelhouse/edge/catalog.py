@@ -86,14 +86,19 @@ class Shared:
 
     def metadata(self, candidate: Candidate) -> Task[CoreMetadata]:
         """The candidate's core metadata, being fetched."""
+        file = candidate.file
+        task = self._tasks.get(file)
+        if task is not None:
+            return task
+        return self._once(
+            file, lambda: self._metadata(candidate), lambda: file in self._kept or self.wheels.at_hand(candidate)
+        )
 
-        def work() -> CoreMetadata:
-            found = self.wheels.metadata(candidate)
-            self._metadata_count += 1
-            self._listen(Resolving(self._page_count, self._metadata_count))
-            return found
-
-        return self._once(candidate.file, work, lambda: self.wheels.at_hand(candidate))
+    def _metadata(self, candidate: Candidate) -> CoreMetadata:
+        found = self.wheels.metadata(candidate)
+        self._metadata_count += 1
+        self._listen(Resolving(self._page_count, self._metadata_count))
+        return found
 
     def is_kept(self, candidate: Candidate) -> bool:
         """Whether the candidate's core metadata lies in the cache, and nobody has looked at it yet."""
@@ -103,12 +108,17 @@ class Shared:
             self._kept.add(candidate.file)
         return candidate.file in self._kept
 
-    def _once(self, key: object, work: Callable[[], Any], at_hand: Callable[[], bool]) -> Task[Any]:
+    def expect(self, candidate: Candidate) -> None:
+        """Have the candidate's core metadata fetched, unless the cache has it."""
+        if candidate.file not in self._tasks and not self.is_kept(candidate):
+            self._once(candidate.file, lambda: self._metadata(candidate), None)
+
+    def _once(self, key: object, work: Callable[[], Any], at_hand: Callable[[], bool] | None) -> Task[Any]:
         """The task of that key; what is at hand is done at once, where a thread would only cost time."""
         task = self._tasks.get(key)
         if task is not None:
             return task
-        quick = at_hand()
+        quick = at_hand is not None and at_hand()
         with self._lock:
             task = self._tasks.get(key)
             if task is not None:
@@ -276,8 +286,8 @@ class LiveCatalog:
 
     def expect_metadata(self, candidates: Sequence[Candidate]) -> None:
         for candidate in candidates:
-            if not candidate.is_sdist and not self._shared.is_kept(candidate):
-                self._shared.metadata(candidate)
+            if not candidate.is_sdist:
+                self._shared.expect(candidate)
 
     def expect(self, hints: Iterable[Hint]) -> None:
         queue = deque(hints)  # not a recursion: chains of requirements may be longer than Python's stack

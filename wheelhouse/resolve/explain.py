@@ -11,7 +11,6 @@ from packaging.version import Version
 
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.resolve.candidates import Candidate
-from wheelhouse.resolve.provider import Conflict
 from wheelhouse.resolve.refusals import (
     Reason,
     RequiresPython,
@@ -22,7 +21,7 @@ from wheelhouse.resolve.refusals import (
     Yanked,
 )
 from wheelhouse.resolve.view import View
-from wheelhouse.resolve.wants import Want
+from wheelhouse.resolve.wants import Conflict, Want
 
 _SHOWN = 4  # versions named per reason
 _STEPS = 24  # lines of a proof that are shown
@@ -99,7 +98,7 @@ def impossible(
 ) -> Impossible:
     """The story of a set of wants that cannot be met.
 
-    `conflicts` are the solver's last words, `proof` the second opinion's steps. What was asked for directly speaks
+    `conflicts` are resolvelib's last words, `proof` nab's steps. What was asked for directly speaks
     first, then a conflict of one version of each project; where several versions of a project were tried in turn, none
     of their conflicts is the whole reason.
     """

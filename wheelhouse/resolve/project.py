@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain
+from typing import NamedTuple
 
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.tags import Tag, parse_tag
@@ -37,6 +38,18 @@ from wheelhouse.simple.listing import Entry, Listing, Versions
 from wheelhouse.simple.model import File, Page
 from wheelhouse.simple.names import BUILD
 from wheelhouse.target import Target
+
+
+class Span(NamedTuple):
+    """Of a project's versions, newest first, those from place `start` to before `end`, but for `holes` like it.
+
+    `others` are specifiers that have to be asked about each of them.
+    """
+
+    start: int
+    end: int
+    holes: Sequence[tuple[int, int]]
+    others: Sequence[Specifier]
 
 
 class Project:
@@ -81,8 +94,18 @@ class Project:
         stands in it is looked at as far as somebody asks. (Asking every version about every requirement took half of
         the time of boto3 with urllib3<1.25.4; warm: 8.9 s of CPU, then 4.3 s.)
         """
+        span = self.span(specifiers)
+        places = (at for at in range(span.start, span.end) if not any(a <= at < b for a, b in span.holes))
+        admitted = (self.versions[at] for at in places)
+        if span.others:
+            others = span.others
+            admitted = (each for each in admitted if all(one.contains(each, prereleases=True) for one in others))
+        return admitted if first is None else self._preferring(first, specifiers, admitted)
+
+    def span(self, specifiers: SpecifierSet) -> Span:
+        """Which stretch of `versions` the set admits, and what it leaves out of that."""
         start, end = 0, len(self.versions)
-        others = []
+        holes, others = [], []
         for specifier in specifiers:
             lowest = _lowest(specifier)
             if specifier.operator in (">=", ">"):
@@ -92,10 +115,12 @@ class Project:
             elif lowest is not None:
                 newest, oldest = self._stretch(specifier, lowest)
                 start, end = max(start, newest), min(end, oldest)
+            elif specifier.operator == "!=":
+                without = Specifier(f"=={specifier.version}")
+                holes.append(self._stretch(without, _lowest(without)))
             else:
                 others.append(specifier)
-        admitted = self._admitted(start, end, others)
-        return admitted if first is None else self._preferring(first, specifiers, admitted)
+        return Span(start, max(start, end), holes, others)
 
     def _preferring(self, first: Version, specifiers: SpecifierSet, admitted: Iterator[Version]) -> Iterator[Version]:
         try:
@@ -105,12 +130,6 @@ class Project:
         if not specifiers.contains(first, prereleases=True):
             return admitted
         return chain((first,), (version for version in admitted if version != first))
-
-    def _admitted(self, start: int, end: int, specifiers: Sequence[Specifier]) -> Iterator[Version]:
-        for at in range(start, end):
-            version = self.versions[at]
-            if all(specifier.contains(version, prereleases=True) for specifier in specifiers):
-                yield version
 
     def _cut(self, specifier: Specifier, *, newest: bool) -> int:
         """Where the versions, newest first, stop being admitted (`newest`: the newest are), or begin to be."""
@@ -127,8 +146,9 @@ class Project:
             )
         return found[0]
 
-    def _stretch(self, specifier: Specifier, lowest: Version) -> tuple[int, int]:
-        """From where to where the versions, newest first, are admitted by a `==` or `~=`."""
+    def _stretch(self, specifier: Specifier, lowest: Version | None) -> tuple[int, int]:
+        """From where to where the versions, newest first, are admitted by a `==` or `~=`; `lowest` they admit."""
+        assert lowest is not None
         text = str(specifier)
         found = self._cuts.get(text)
         if found is None:

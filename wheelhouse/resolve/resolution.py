@@ -1,4 +1,4 @@
-"""From requirements to a closed set of pins: the solver's proposal, the second opinion, and who wanted what."""
+"""From requirements to a closed set of pins: one solver's proposal, another's opinion, and who wanted what."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelhouse.metadata import CoreMetadata
-from wheelhouse.resolve import explain, provider
+from wheelhouse.resolve import explain, pubgrub
 from wheelhouse.resolve.candidates import Candidate
 from wheelhouse.resolve.catalog import Hint
 from wheelhouse.resolve.held_back import HeldBack, OnlyOlder, held_back
 from wheelhouse.resolve.view import View
-from wheelhouse.resolve.wants import Want
+from wheelhouse.resolve.wants import Conflict, Want
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ def resolve(
 ) -> Resolution:
     """The newest closed set that meets the roots; the same for the same catalog, in whatever order it is asked.
 
-    Raises `explain.Impossible` or `explain.Undecided` (after `max_steps` of the second opinion) when there is none, and
+    Raises `explain.Impossible` or `explain.Undecided` (after `max_steps` of the search) when there is none, and
     `OnlyOlder` when a pin is old only because newer releases are source distributions and `allow_older` (names, or
     `:all:`) does not accept it.
     """
@@ -85,28 +85,34 @@ def _closed(view: View, roots: Sequence[Want], max_steps: int | None) -> tuple[P
 
 
 def _propose(view: View, roots: Sequence[Want], max_steps: int | None) -> Mapping[NormalizedName, Candidate]:
-    """resolvelib's proposal where it holds; else, and where it has none without proof, the second opinion.
+    """nab's solution where it holds. What nab cannot do is asked of resolvelib: no solver's word alone is printed.
 
-    resolvelib 1.2.1 can forget a requirement while it replaces a pin in a circle of requirements: found by a property
-    test, kept as a scenario in `conflicts.toml`.
+    resolvelib's last words, where it has any, tell the story that people know from pip.
     """
-    conflicts: tuple[provider.Conflict, ...] = ()
+    proof: tuple[str, ...] = ()
+    steps = 0
     try:
-        proposal = provider.propose(view, roots)
+        proposal = pubgrub.propose(view, roots, max_steps=max_steps or pubgrub.MAX_STEPS)
         if holds(view, roots, proposal):
             return proposal
-    except provider.NoSolution as claim:
+    except pubgrub.Proof as told:
+        proof = told.lines
+    except pubgrub.OutOfSteps as undecided:
+        steps = undecided.steps
+    from wheelhouse.resolve import backtracking  # hardly ever needed
+
+    conflicts: tuple[Conflict, ...] = ()
+    try:
+        proposal = backtracking.propose(view, roots)
+        if holds(view, roots, proposal):
+            return proposal
+    except backtracking.NoSolution as claim:
         if claim.proven:
             raise explain.impossible(view, roots, claim.conflicts) from None
         conflicts = claim.conflicts
-    from wheelhouse.resolve import second_opinion  # hardly ever needed
-
-    try:
-        return second_opinion.ask(view, roots, max_steps=max_steps or second_opinion.MAX_STEPS)
-    except second_opinion.Proof as proof:
-        raise explain.impossible(view, roots, conflicts, proof=proof.lines) from None
-    except second_opinion.OutOfSteps as undecided:
-        raise explain.Undecided(undecided.steps) from None
+    if not proof:
+        raise explain.Undecided(steps)
+    raise explain.impossible(view, roots, conflicts, proof=proof)
 
 
 def holds(view: View, roots: Sequence[Want], chosen: Mapping[NormalizedName, Candidate]) -> bool:

@@ -52,7 +52,8 @@ class View:
         self._usable: dict[Candidate, CoreMetadata | Reason] = {}
         self._matching: dict[tuple[NormalizedName, str], _Kept] = {}
         self._possible: dict[NormalizedName, tuple[Candidate, ...]] = {}
-        self._dependencies: dict[tuple[Candidate, frozenset[NormalizedName]], tuple[Want, ...]] = {}
+        self._wanted: dict[tuple[Candidate, frozenset[NormalizedName]], tuple[Want, ...]] = {}
+        self._dependencies: dict[tuple[Candidate, frozenset[NormalizedName]], tuple[Want, ...]] = {}  # of the chosen
         # By identity, for hashing a set costs more than asking it; the set is kept so that its id stays its own
         self._contains: dict[int, tuple[SpecifierSet, dict[Version, bool]]] = {}
         self._walked: dict[NormalizedName, tuple[int, int]] = {}  # candidates asked about, versions expected
@@ -201,9 +202,19 @@ class View:
             return
         first = self.preferred.get(name)
         for version in project.within(specifier, first=first):
-            candidate = project.offer(version).candidate or project.offer(version, yanked=True).candidate
-            if candidate is not None and candidate not in self._barred:
+            candidate = self.offered(name, version)
+            if candidate is not None:
                 yield candidate
+
+    def offered(self, name: NormalizedName, version: Version) -> Candidate | None:
+        """Of a listed version the file to take, a yanked one where there is no other; None where there is none.
+
+        The caller passes a version of the project.
+        """
+        project = self.project(name)
+        assert project is not None
+        candidate = project.offer(version).candidate or project.offer(version, yanked=True).candidate
+        return None if candidate in self._barred else candidate
 
     def admits(self, candidate: Candidate, specifier: SpecifierSet) -> bool:
         """Whether the rules on yanked files (PEP 592) and pre-releases (PEP 440) let the set, all that is required of
@@ -242,12 +253,23 @@ class View:
     def dependencies(self, candidate: Candidate, extras: frozenset[NormalizedName]) -> tuple[Want, ...]:
         """What the candidate wants on the target with these extras. Its own extras are followed, not wanted.
 
-        The caller passes a usable candidate.
+        The caller passes a usable candidate, and will ask about what it wants.
         """
         key = (candidate, extras)
         found = self._dependencies.get(key)
         if found is None:
-            found = self._dependencies[key] = self._depend(candidate, extras)
+            found = self._dependencies[key] = self.wanted_by(candidate, extras)
+            self._catalog.expect(
+                Hint(want.project, self.constrained(want.project, want.specifier), want.extras) for want in found
+            )
+        return found
+
+    def wanted_by(self, candidate: Candidate, extras: frozenset[NormalizedName]) -> tuple[Want, ...]:
+        """As `dependencies`, of a candidate that is only looked at: nothing is expected to follow."""
+        key = (candidate, extras)
+        found = self._wanted.get(key)
+        if found is None:
+            found = self._wanted[key] = self._depend(candidate, extras)
         return found
 
     def _depend(self, candidate: Candidate, extras: frozenset[NormalizedName]) -> tuple[Want, ...]:
@@ -269,9 +291,6 @@ class View:
                     known, grown = known | want.extras, True  # `foo[all]` that wants `foo[a,b]`
                 if not self.contains(want.specifier, candidate.version):
                     wants.append(want)
-        self._catalog.expect(
-            Hint(want.project, self.constrained(want.project, want.specifier), want.extras) for want in wants
-        )
         return tuple(wants)
 
     def _requires(

@@ -12,6 +12,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from wheelhouse.data import table
+from wheelhouse.resolve.candidates import Candidate
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -34,6 +35,14 @@ class Want:
             extras,
             f"{requirement.name}{shown}{requirement.specifier}",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """One of the wants that cannot all be met, and who has it: a candidate, or None for what was asked for directly."""
+
+    want: Want
+    parent: Candidate | None
 
 
 def asks_for_pre(specifier: SpecifierSet) -> bool:
