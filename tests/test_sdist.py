@@ -15,13 +15,13 @@ from packaging.requirements import Requirement
 from world import build_sdist
 
 from wheelhouse.metadata import BadMetadata, CoreMetadata
+from wheelhouse.metadata.sdist import project_and_version
 from wheelhouse.sdist import (
     LEGACY_BACKEND,
     BuildSystem,
     Dynamic,
     archive,
     build_system,
-    project_and_version,
     static_metadata,
 )
 

@@ -8,7 +8,10 @@ import struct
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from zipfile import ZipInfo
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zipfile import ZipInfo
 
 BLOCK = 4096  # a file takes whole blocks; offline/install.py measures by the same rule
 _MOST = 2**50  # bytes unpacked; a directory that states more is forged

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import io
-import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from packaging.utils import canonicalize_name
 
 from wheelhouse.metadata.core import BadMetadata
 
+if TYPE_CHECKING:
+    import zipfile
+
 LARGEST_METADATA = 16 * 2**20  # bytes, unpacked; the largest on PyPI are below 1 MiB
+_READABLE = (0, 8)  # stored and deflated (APPNOTE.TXT, 4.4.5)
 _LARGEST_RANGE = 64 * 2**20  # bytes asked for at once; torch's central directory has 2 MiB
 
 
@@ -113,7 +116,7 @@ def read_metadata(wheel: SparseFile | BinaryIO, filename: str) -> bytes:
             raise BadMetadata(filename, f"the wheel holds no `{folder}/METADATA`") from None
         if entry.file_size > LARGEST_METADATA:
             raise BadMetadata(filename, f"it has {entry.file_size} bytes")
-        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        if entry.compress_type not in _READABLE:
             raise BadMetadata(filename, "it is neither stored nor deflated")
         if isinstance(wheel, SparseFile):
             # Ask for local header and content at once. The length of the header's extra field is not in the directory:
@@ -137,6 +140,8 @@ def members(wheel: SparseFile | BinaryIO, filename: str) -> list[zipfile.ZipInfo
 
 @contextmanager
 def _opened(wheel: SparseFile | BinaryIO, filename: str) -> Iterator[zipfile.ZipFile]:
+    import zipfile
+
     try:
         with zipfile.ZipFile(wheel) as archive:
             yield archive

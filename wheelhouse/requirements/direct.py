@@ -15,9 +15,8 @@ from packaging.utils import InvalidName, InvalidWheelFilename, canonicalize_name
 
 from wheelhouse.digests import Digest
 from wheelhouse.metadata import BadMetadata
+from wheelhouse.metadata.sdist import SUFFIXES, project_and_version
 from wheelhouse.requirements.model import Refusal
-from wheelhouse.sdist import project_and_version
-from wheelhouse.sdist.archive import SUFFIXES
 from wheelhouse.simple.links import is_safe, plain
 
 BUILD = "build a wheel of it, put it in a folder and name that with `--find-links`; ask for the project by its name"

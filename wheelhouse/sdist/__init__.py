@@ -6,7 +6,6 @@ from wheelhouse.sdist.static import (
     BuildSystem,
     Dynamic,
     build_system,
-    project_and_version,
     static_metadata,
 )
 
@@ -18,6 +17,5 @@ __all__ = [
     "build_system",
     "members",
     "opened_tar",
-    "project_and_version",
     "static_metadata",
 ]

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import IO, Any, BinaryIO, cast
 
 from wheelhouse.metadata import LARGEST_METADATA, BadMetadata
+from wheelhouse.metadata.sdist import SUFFIXES
 
 LARGEST_ARCHIVE = 4 * 2**30  # bytes, unpacked; the largest sdists on PyPI are far below it
 MOST_MEMBERS = 200_000
-SUFFIXES = (".tar.gz", ".zip", ".tgz", ".tar.bz2", ".tar.xz")  # PEP 625 knows the first, older releases the others
 _LARGEST_READ = LARGEST_METADATA + 2**20  # a header or a zip's directory that asks for more at once is forged
 
 

@@ -11,12 +11,13 @@ from typing import Any, BinaryIO
 
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import InvalidSdistFilename, NormalizedName, canonicalize_name, parse_sdist_filename
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from wheelhouse import metadata
 from wheelhouse.metadata import LARGEST_METADATA, BadMetadata, CoreMetadata
-from wheelhouse.sdist.archive import SUFFIXES, members
+from wheelhouse.metadata.sdist import project_and_version
+from wheelhouse.sdist.archive import members
 
 _STATIC_SINCE = (2, 2)  # PEP 643
 # What decides the closure. PEP 643 and PEP 621 name them differently; `Dynamic.fields` has PEP 643's names.
@@ -48,17 +49,6 @@ class BuildSystem:
 # PEP 517: without `build-backend` "the source tree is not using this specification": setuptools runs setup.py
 LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 _LEGACY_REQUIRES = ("setuptools>=40.8.0", "wheel")  # the first setuptools that has this backend
-
-
-def project_and_version(filename: str) -> tuple[NormalizedName, Version]:
-    """What an sdist's file name says. Raises `BadMetadata` for one that is no sdist's name."""
-    suffix = next((suffix for suffix in SUFFIXES if filename.lower().endswith(suffix)), None)
-    if suffix is None:
-        raise BadMetadata(filename, f"an sdist ends in one of {', '.join(SUFFIXES)}")
-    try:
-        return parse_sdist_filename(filename[: -len(suffix)] + ".tar.gz")
-    except InvalidSdistFilename:
-        raise BadMetadata(filename, "the file name does not say which project and version it is") from None
 
 
 def static_metadata(

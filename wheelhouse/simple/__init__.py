@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from email.message import Message
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from packaging.utils import NormalizedName
 
@@ -12,6 +11,9 @@ from wheelhouse.simple import json
 from wheelhouse.simple.links import plain
 from wheelhouse.simple.listing import Listing
 from wheelhouse.simple.model import File, NotAPage, Page
+
+if TYPE_CHECKING:
+    from email.message import Message
 
 __all__ = ["ACCEPT", "File", "Listing", "NotAPage", "Page", "listing", "parse_page"]
 
@@ -60,6 +62,8 @@ def _kind(url: str, content_type: str, body: bytes) -> Literal["json", "html"]:
 
 
 def _header(content_type: str) -> Message:
+    from email.message import Message  # 12 ms, where a page is fetched
+
     header = Message()
     header["content-type"] = content_type.replace("\r", " ").replace("\n", " ")
     return header
