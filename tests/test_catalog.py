@@ -22,6 +22,7 @@ from wheelhouse.edge.store import Store
 from wheelhouse.edge.wheels import WheelReader
 from wheelhouse.edge.workers import Workers
 from wheelhouse.indexes import Index, Indexes
+from wheelhouse.lock import LockedWheel
 from wheelhouse.resolve.catalog import Hint
 from wheelhouse.resolve.refusals import BadMetadata
 from wheelhouse.simple import NotAPage
@@ -115,6 +116,26 @@ def test_a_guess_follows_a_chain_that_is_longer_than_the_stack(shared: Shared, t
             candidate = project.offer(Version("1.0")).candidate
             assert candidate is not None
             catalog.metadata(candidate)
+
+
+def test_what_is_in_the_first_choice_of_a_project_is_read_meanwhile_and_once(
+    catalog: LiveCatalog, shared: Shared, index: FakeIndex
+) -> None:
+    for version in ("1.0", "2.0"):
+        index.add(build_wheel("app", version))
+    project = catalog.project(APP)
+    assert project is not None
+    for version in ("2.0", "1.0"):
+        candidate = project.offer(Version(version)).candidate
+        assert candidate is not None
+        catalog.take(candidate)
+    wait_for(lambda: bool(index.asked("app-2.0-py3-none-any.whl")))
+    newest = project.offer(Version("2.0")).candidate
+    assert newest is not None
+    assert newest.file.digest is not None
+    wheel = LockedWheel(filename=newest.file.filename, url=newest.file.url, digest=newest.file.digest)
+    assert list(shared.wheels.contents.every([wheel], shared.workers)) == ["app-2.0-py3-none-any.whl"]
+    assert [len(index.asked(f"app-{version}-py3-none-any.whl")) for version in ("2.0", "1.0")] == [1, 0]
 
 
 def test_a_guess_that_fails_is_told_only_to_who_asks(catalog: LiveCatalog, index: FakeIndex) -> None:

@@ -27,6 +27,7 @@ from wheelhouse.edge.workers import Dropped, Task, Workers
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.events import Listener, Resolving, ignore
 from wheelhouse.indexes import Index, Indexes, Route, in_torch_family
+from wheelhouse.lock import LockedWheel
 from wheelhouse.metadata import BadMetadata, CoreMetadata
 from wheelhouse.resolve import refusals
 from wheelhouse.resolve.candidates import Candidate, Listed, Source
@@ -175,6 +176,7 @@ class LiveCatalog:
         self._preferred, self._source_metadata = preferred or {}, source_metadata
         self._projects: dict[NormalizedName, Project | None] = {}
         self._guessed: set[tuple[object, ...]] = set()
+        self._taken: set[NormalizedName] = set()
         self._lock = threading.Lock()
 
     @property
@@ -288,6 +290,14 @@ class LiveCatalog:
         for candidate in candidates:
             if not candidate.is_sdist:
                 self._shared.expect(candidate)
+
+    def take(self, candidate: Candidate) -> None:
+        file = candidate.file
+        if candidate.project in self._taken or candidate.is_sdist or file.digest is None:
+            return
+        self._taken.add(candidate.project)  # the first choice is nearly always the last
+        wheel = LockedWheel(filename=file.filename, url=file.url, digest=file.digest, size=file.size)
+        self._shared.wheels.contents.expect(wheel, self._shared.workers)
 
     def expect(self, hints: Iterable[Hint]) -> None:
         queue = deque(hints)  # not a recursion: chains of requirements may be longer than Python's stack

@@ -109,7 +109,19 @@ class ContentsReader:
     ) -> None:
         self._cache, self._store, self._tails, self._offline, self._listen = cache, store, tails, offline, listen
         self._known: dict[tuple[Digest, str], Contents] = {}
+        self._asked: dict[tuple[Digest, str], Task[Contents | None]] = {}
         self._without: set[str] = set()  # origins that serve no ranges, or nothing at all
+
+    def expect(self, wheel: LockedWheel, workers: Workers) -> None:
+        """The contents of this wheel will be asked for soon."""
+        if self.at_hand(wheel) is None:
+            self._ask(wheel, workers)
+
+    def _ask(self, wheel: LockedWheel, workers: Workers) -> Task[Contents | None]:
+        key = wheel.digest, wheel.url
+        if key not in self._asked:
+            self._asked[key] = workers.submit(self.contents, wheel)
+        return self._asked[key]
 
     def every(self, wheels: Iterable[LockedWheel], workers: Workers) -> dict[str, Contents]:
         """The contents of these wheels by file name, as far as they can be known; servers are asked all at once."""
@@ -118,7 +130,7 @@ class ContentsReader:
         for wheel in wheels:
             found[wheel.filename] = self.at_hand(wheel)
             if found[wheel.filename] is None:
-                tasks[wheel.filename] = workers.submit(self.contents, wheel)
+                tasks[wheel.filename] = self._ask(wheel, workers)
                 workers.hurry(tasks[wheel.filename])
         found.update((filename, task.result()) for filename, task in tasks.items())
         return {filename: contents for filename, contents in found.items() if contents is not None}

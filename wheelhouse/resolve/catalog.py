@@ -46,6 +46,10 @@ class Catalog(Protocol):
         """The core metadata of these, best first, will be asked for soon; returns at once."""
         ...
 
+    def take(self, candidate: Candidate) -> None:
+        """This one is taken for now: what else is asked of a pin may be fetched; returns at once."""
+        ...
+
 
 class FixedCatalog:
     """A catalog of values: what is in it is all there is."""
@@ -65,4 +69,7 @@ class FixedCatalog:
         """Nothing to fetch."""
 
     def expect_metadata(self, candidates: Sequence[Candidate]) -> None:
+        """Nothing to fetch."""
+
+    def take(self, candidate: Candidate) -> None:
         """Nothing to fetch."""

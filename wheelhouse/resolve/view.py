@@ -259,6 +259,7 @@ class View:
         found = self._dependencies.get(key)
         if found is None:
             found = self._dependencies[key] = self.wanted_by(candidate, extras)
+            self._catalog.take(candidate)
             self._catalog.expect(
                 Hint(want.project, self.constrained(want.project, want.specifier), want.extras) for want in found
             )
