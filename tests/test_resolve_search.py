@@ -171,6 +171,28 @@ def test_a_long_proof_is_shortened(lines: int) -> None:
     assert error.details[-1] == f"step {lines - 1}"
 
 
+def test_before_a_long_proof_stands_what_is_only_a_source_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+    """dvc: a parser four steps down has no wheel, and 31 lines said everything but that."""
+    monkeypatch.setattr(backtracking.propose, "__kwdefaults__", {"max_rounds": 0})
+    world: World = {
+        "a": {"1": ["b"], "2": ["b>=2"]},
+        "b": {"1": ["parser==1"], "2": ["parser==2"]},
+        "parser": {"1": {"wheels": [], "sdist": True}, "2": {"wheels": [], "sdist": True}},
+    }
+    view = view_of(catalog_of(world, TARGET), TARGET)
+    with pytest.raises(Impossible) as story:
+        resolve(view, wants(["a"], TARGET))
+    assert story.value.details[:2] == (
+        "`parser==2` is required by `b 2` <- `a 2` <- asked for as `a`",
+        "`parser` 2: only a source distribution",
+    )
+    assert story.value.details[-1] == "so your project's requirements cannot be satisfied"
+    assert story.value.hint == (
+        "to build it, which runs its code here: `--from-sdist parser`\n"
+        "or build its wheel on a machine like the target and give its folder with `--find-links`"
+    )
+
+
 def test_a_proof_is_derived_from_what_was_written() -> None:
     world: World = {"a": {"1": ["c<2"], "2": ["c<3"]}, "b": {"1": ["c>=3"]}, "c": {"1": [], "2": [], "3": []}}
     view = view_of(catalog_of(world, TARGET), TARGET)

@@ -65,7 +65,8 @@ class Unasked(Impossible):
         self.candidates = tuple(candidates)
         told = {name for name, _ in error.missing}
         lines, hints = [], [error.hint] if error.hint else []
-        for candidate in candidates:
+        best = {each.project: each for each in reversed(candidates)}  # the first one that was barred
+        for candidate in (each for each in candidates if each is best[each.project]):
             yanked = candidate.file.yanked is not None
             if candidate.project not in told:
                 lines.append(f"`{candidate}` would do, but it {'was yanked' if yanked else 'is a pre-release'}")
@@ -166,13 +167,36 @@ def _attempts(view: View, roots: Sequence[Want], conflicts: Sequence[Conflict], 
             told = [story.sentence] if story.absent else [*story.details]
             told[-1:-1] = _constraint(view, conflict.want.project, conflict.want.specifier)
             lines.extend(line for line in told if line not in lines)
+    if not lines:
+        unfit = _without_wheels(view, roots)
+        lines = [*dict.fromkeys(line for story in unfit.values() for line in story.details), *_shortened(proof)]
     return Impossible(
         "no set of versions meets all requirements",
-        lines or _shortened(proof),
+        lines,
         hint="\n".join(dict.fromkeys(story.hint for story in unfit.values() if story.hint)),
         missing=[each for story in unfit.values() for each in story.missing],
         absent=[each for story in unfit.values() for each in story.absent],
     )
+
+
+def _without_wheels(view: View, roots: Sequence[Want]) -> dict[NormalizedName, Impossible]:
+    """What the first choice of a project wants and what is only there as a source distribution: a few of these.
+
+    They stand in the middle of a proof like all the rest, and are what a person can do something about.
+    """
+    found: dict[NormalizedName, Impossible] = {}
+    seen: set[NormalizedName] = set()
+    for parent, wants in view.known_dependencies():
+        for want in wants if parent.project not in seen else ():
+            project = None if want.project in found else view.project(want.project)
+            if project is not None and next(view.matching(want.project, want.specifier), None) is None:
+                story = _nothing_fits(view, roots, want.project, Conflict(want, parent))
+                if "--from-sdist" in story.hint:
+                    found[want.project] = story
+        seen.add(parent.project)
+        if len(found) == _SHOWN:
+            break
+    return found
 
 
 def _constraint(view: View, name: NormalizedName, specifier: SpecifierSet) -> list[str]:
