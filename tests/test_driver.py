@@ -353,6 +353,40 @@ def test_a_gpu_that_the_driver_s_branch_does_not_drive_is_a_warning() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [
+        ("linux-x86_64-cu126-py312-driver565.57-rtx5090", "driver 565.57 does not drive Blackwell GPUs: R570"),
+        ("windows-x86_64-cu126-py312-driver566.36-rtx5090", "driver 566.36 does not drive Blackwell GPUs: R570"),
+        ("linux-x86_64-cu118-py310-driver515.65-h100", "driver 515.65 does not drive Hopper GPUs: R520"),
+        ("linux-x86_64-cu118-py310-driver470.82-l4", "driver 470.82 does not drive Ada GPUs: R520"),
+        ("linux-x86_64-cu118-py310-driver440.33-a100", "driver 440.33 does not drive Ampere GPUs: R450"),
+    ],
+)
+def test_a_gpu_that_is_newer_than_the_driver_is_a_warning(label: str, told: str) -> None:
+    """The two cannot be on one server: a word of the label was mistyped, or the driver is not loaded."""
+    found = [each for each in alarms(label, "torch==2.1.2") if "does not drive" in each.what]
+    assert [(each.severity, each.what) for each in found] == [
+        (Severity.WARNING, f"{told} was the first branch that did")
+    ]
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "linux-x86_64-cu128-py312-driver570.86.10-rtx5090",
+        "windows-x86_64-cu128-py312-driver572.16-rtx5090",
+        "linux-x86_64-cu118-py310-driver520.61.05-h100",
+        "linux-x86_64-cu118-py310-driver520-l4",
+        "linux-x86_64-cu118-py310-driver450.51.05-a100",
+        "linux-x86_64-cu118-py310-driver455.23-rtx3090",
+        "linux-aarch64-cu128-py312-driver570.26-dgxspark",  # nobody says which branch was its first
+    ],
+)
+def test_the_first_branch_drives_its_gpus(label: str) -> None:
+    assert [each for each in alarms(label, "torch==2.1.2") if "does not drive" in each.what] == []
+
+
 def test_a_gpu_that_a_probe_saw_is_driven_whatever_the_table_says() -> None:
     seen = (Gpu(name="Tesla V100-SXM2-16GB", capability=(7, 0)),)
     assert alarms("linux-x86_64-cu126-py310", "torch==2.9.1+cu126", driver="590.48.01", gpus=seen) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import json
 import random
 import zipfile
@@ -281,6 +282,33 @@ def test_damaged_binaries_and_wheels_are_facts_and_notes(tmp_path: Path) -> None
     assert [(each.severity, each.what) for each in findings(subject, {x: found[good.filename]})] == [
         (Severity.NOTE, "`x/bad.so` of `x 1.0` cannot be read: a table is cut off")
     ]
+    (whole,) = findings(subject, {x: found[broken.filename]})
+    assert (whole.severity, whole.what) == (
+        Severity.WARNING,
+        "`z-1.0-py3-none-any.whl` of `x 1.0` cannot be read: File is not a zip file",
+    )
+
+
+def test_a_member_that_nobody_can_unpack_is_a_warning(tmp_path: Path) -> None:
+    """Its digest is right: it was published so."""
+    wheel = build_elf_wheel("x", "1.0", {"x/liby.so.1": SHARED})
+    with zipfile.ZipFile(io.BytesIO(wheel.content)) as archive:
+        start = archive.infolist()[0].header_offset + 30 + len("x/liby.so.1")
+    packed = bytearray(wheel.content)
+    packed[start + 40 : start + 60] = b"\xff" * 20
+    path = tmp_path / "x.whl"
+    path.write_bytes(packed)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.infolist()[0].compress_type == zipfile.ZIP_DEFLATED
+    read = reader.read(path, "x-1.0-py3-none-any.whl")
+    x = NormalizedName("x")
+    pin = Pinned(name=x, version=Version("1.0"), filename=wheel.filename)
+    (found,) = findings(Subject(target=Target.parse(CU121), pins={x: pin}), {x: read})
+    assert found.severity is Severity.WARNING
+    assert found.what.startswith(
+        "`x/liby.so.1` of `x 1.0` cannot be read: its member of the wheel is damaged (Error -3"
+    )
+    assert found.way_out.splitlines()[0].startswith("unpack it here first: `python -m zipfile -t x-1.0-")
 
 
 def test_a_member_that_is_longer_than_its_packed_bytes_is_unreadable(tmp_path: Path) -> None:

@@ -144,6 +144,21 @@ def test_no_build_is_called_expected_that_was_looked_into() -> None:
     assert expected == [("2.6", "cu118"), ("2.6", "cu126"), ("2.7", "cu118")]
 
 
+def test_a_generation_s_first_driver_branch_is_that_of_the_first_cuda_that_compiles_for_it() -> None:
+    told = {(each.name, each.first): each.first_branch for each in cuda.architectures() if each.first_branch}
+    assert told == {
+        ("Ampere", (8, 0)): 450,
+        ("Ada", (8, 9)): 520,
+        ("Hopper", (9, 0)): 520,
+        ("Blackwell", (10, 0)): 570,
+        ("Blackwell", (12, 0)): 570,
+    }
+    for each in cuda.architectures():
+        if each.first_branch is not None:
+            has = cuda.driver_cuda(cuda.Driver((each.first_branch,), str(each.first_branch)))
+            assert has == each.first_cuda, each
+
+
 def test_other_wheels_ranges_do_not_overlap() -> None:
     for wheel in others.known():
         assert wheel.capabilities == tuple(sorted(wheel.capabilities))

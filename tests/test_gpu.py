@@ -54,6 +54,10 @@ def code(target: str, torch: str, *pins: str) -> Code:
         ("sm35", "2.6.0+cu118", Code.DOUBTFUL),
         ("sm130", "2.8.0+cu129", Code.PTX),
         ("sm130", "2.8.0+cu128", Code.NO),
+        ("sm70", "2.11.0+cu129", Code.UNKNOWN),  # 2.10 had it, 2.13 has not: nobody looked in between
+        ("sm90", "2.12.1+cu129", Code.UNKNOWN),
+        ("sm61", "2.15.0+cu126", Code.UNKNOWN),  # a build that PyTorch announced not to make
+        ("sm90", "2.15.0+cu134", Code.UNKNOWN),
         ("sm80", "2.5.1+cpu", Code.UNKNOWN),
         ("sm80", "2.5.1+rocm6.2", Code.UNKNOWN),
     ],
@@ -146,14 +150,31 @@ def test_a_build_that_nobody_looked_into_gives_a_note_at_most() -> None:
     [
         ("linux-x86_64-cu121-py310-sm80", "2.5.1+cu121"),
         ("linux-x86_64-cu121-py310", "2.5.1+cu121"),  # no GPU is named
-        ("linux-x86_64-cu121-py310-sm80", "9.9.0+cu121"),  # not in the table
         ("linux-x86_64-cpu-py310-sm35", "2.5.1+cpu"),
-        ("windows-x86_64-cu118-py310-sm61", "2.7.1+cu118"),
+        ("windows-x86_64-cu126-py310-sm61", "2.9.1+cu126"),
         ("linux-x86_64-cu128-py312-sm120", "2.8.0+cu128"),
     ],
 )
 def test_ordinary_machines_raise_nothing(target: str, torch: str) -> None:
     assert found(target, f"torch=={torch}") == []
+
+
+@pytest.mark.parametrize(
+    ("system", "torch"),
+    [
+        ("linux", "9.9.0+cu126"),
+        ("linux", "2.15.0+cu126"),
+        ("linux", "2.14.0.dev20260901+cu126"),
+        ("linux", "2.12.1+cu129"),
+        ("windows", "2.7.1+cu118"),
+    ],
+)
+def test_a_build_that_nobody_says_anything_of_is_a_note(system: str, torch: str) -> None:
+    (note,) = found(f"{system}-x86_64-cu126-py312-sm70", f"torch=={torch}")
+    assert (note.severity, note.what) == (
+        Severity.NOTE,
+        f"whether `torch {torch}` has code for compute capability 7.0 (Volta) is not known",
+    )
 
 
 def test_a_gpu_without_a_known_capability_is_not_judged() -> None:

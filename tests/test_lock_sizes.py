@@ -20,7 +20,7 @@ from wheelhouse.edge import files, folders
 from wheelhouse.edge.store import Store
 from wheelhouse.lock import BadLock, Lock, LockedPackage, LockedSdist, LockedSource, LockedWheel, dump, parse
 from wheelhouse.offline import install
-from wheelhouse.outputs.sizes import bundled, counted, foreseen, installed
+from wheelhouse.outputs.sizes import bundled, carried, counted, foreseen, installed
 from wheelhouse.target import Target
 
 LABEL = "linux-x86_64-py310"
@@ -68,6 +68,16 @@ def test_what_a_lock_will_take() -> None:
     assert foreseen(lock, every) == "nothing to download, 4.8 GB installed, bundle 2.7 GB"
     assert (installed(lock), bundled(lock)) == (4_760_098_304, 2_691_811_000)
     assert counted(lock) == "2 packages, 2.7 GB, 4.8 GB installed"
+
+
+def test_lock_and_check_tell_the_same_sizes() -> None:
+    """Both count the pip that travels, and not only what is pinned."""
+    for lock in (lock_of(SIX, TORCH), lock_of(SIX, package("torch", None, None)), lock_of(SIX, sources=(ANTLR,))):
+        every = {wheel.digest for wheel in lock.wheels()} | {source.sdist.digest for source in lock.sources}
+        assert carried(lock) == f"2 packages{foreseen(lock, every).removeprefix('nothing to download')}"
+    assert carried(lock_of(SIX, TORCH)) == "2 packages, 4.8 GB installed, bundle 2.7 GB"
+    assert carried(lock_of(SIX)) == "1 package, 98.3 kB installed, bundle 1.8 MB"
+    assert carried(lock_of()) == "0 packages"
 
 
 def test_what_is_not_known_is_not_told() -> None:

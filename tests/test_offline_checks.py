@@ -223,6 +223,8 @@ def test_what_can_be_accepted_is_not_offered_while_something_else_stands_in_the_
             ["--accept", "everything"],
             "there is no rule `everything`; rules that can be accepted: abi, compiler, desktop-library, ",
         ),
+        (["--accept", "drivr"], "there is no rule `drivr`; did you mean `driver`?\n"),
+        (["--accept", "tmp_space"], "there is no rule `tmp_space`; did you mean `tmp-space`?\n"),
         (["--accept", "foreign-file"], "`foreign-file` can never be accepted"),
         (["--accept", "missing-file"], "`missing-file` can never be accepted"),
         (["--venv", ""], "--venv needs a value"),

@@ -236,6 +236,34 @@ def test_a_probe_without_a_target_asks_for_a_label(here: Path) -> None:
     )
 
 
+def test_a_probe_that_tells_nearly_nothing_is_refused_with_what_it_lacks(here: Path) -> None:
+    (here / "probe.json").write_text('{"probe": 1}')
+    again = "hint: write it again on the server: `python3 probe.py --output probe.json`, or `sh probe.sh --output"
+    ran = wheelhouse("targets", "auto:probe.json", cwd=here)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith(
+        "error: the probe behind `auto:probe.json` proposes no target for that machine: it tells no operating system,"
+        f" no architecture and no Python\n\n{again}"
+    )
+    assert ran.err.endswith("type the label of a target yourself, such as `--target linux-x86_64-cpu-py310`\n")
+    ran = wheelhouse("targets", "suggest", "auto:probe.json", "--driver", "515.65", cwd=here)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith(
+        f"error: the probe behind `auto:probe.json` tells no operating system and no architecture\n\n{again}"
+    )
+    assert ran.err.endswith("or name the machine in place of it: `wheelhouse targets suggest linux-x86_64-py310`\n")
+
+
+def test_a_probe_without_pythons_is_told_its_channels_all_the_same(here: Path) -> None:
+    (here / "probe.json").write_text('{"probe": 1, "system": {"os": "linux", "machine": "x86_64"}}')
+    ran = wheelhouse("targets", "auto:probe.json", cwd=here)
+    assert ran.err.startswith(
+        "error: the probe behind `auto:probe.json` proposes no target for that machine: it tells no Python\n"
+    )
+    out = ran_well(wheelhouse("targets", "suggest", "auto:probe.json", "--driver", "535", cwd=here))
+    assert out.startswith("For linux-x86_64, driver 535 (CUDA 12.2)\n")
+
+
 def test_a_probe_with_a_target_that_is_none_is_told_with_the_hint_of_the_label(here: Path) -> None:
     (here / "probe.json").write_text(json.dumps({**PROBED, "label": "linux-x86_64-cu118-py31o", "line": None}))
     ran = wheelhouse("targets", "auto:probe.json", cwd=here)
@@ -278,6 +306,12 @@ def test_a_probed_server_is_told_its_channels_best_first(here: Path) -> None:
 def test_what_is_told_beside_a_probe_counts_first(here: Path) -> None:
     channel, label = suggested("auto:probe.json", "--driver", "570.86.10", "--python", "3.12", cwd=here)[0]
     assert (channel, label) == ("cu128", "linux-x86_64-cu128-py312-driver570.86.10-sm80")
+
+
+@pytest.mark.parametrize("python", ["310", "3.10", "py310", "cp310", "CP3.10", "python3.10"])
+def test_a_python_is_told_in_whatever_way_people_write_it(tmp_path: Path, python: str) -> None:
+    told = {"driver": "550", "gpu": None, "python": python, "libc": None}
+    assert machine_of(None, told).python == "3.10"
 
 
 def test_a_machine_may_be_told_by_options_alone(tmp_path: Path) -> None:

@@ -191,6 +191,11 @@ def test_a_driver_that_is_too_new_for_the_gpu_is_told() -> None:
     assert not any(line.startswith("!") for line in suggest.lines(on("linux-x86_64-cu118-py310-driver470.82-sm37")))
 
 
+def test_a_gpu_that_is_newer_than_its_driver_is_told() -> None:
+    told = suggest.lines(on("linux-x86_64-cu126-py312-driver565.57-rtx5090"))
+    assert "! driver 565.57 does not drive Blackwell GPUs: R570 was the first branch that" in told
+
+
 def test_macos_takes_cpu() -> None:
     assert suggest.best_channel(os="macos", arch="aarch64", driver=None) == "cpu"
 
@@ -208,10 +213,15 @@ def test_a_best_channel_s_plain_torch_is_accepted_by_the_rules() -> None:
             assert found.label is not None
             locked = subject(found.label, f"torch=={found.versions[-1]}+{found.channel}")
             raised = [each for rule in (driver, gpu) for each in rule.findings(locked)]
-            branch_ends = value == "sm70" and told == "595.58"
-            assert [each.what for each in raised if each.severity is not Severity.NOTE] == (
-                ["driver 595.58 does not drive Volta GPUs: R580 was the last branch that did"] if branch_ends else []
-            )
+            undriven = {
+                ("595.58", "sm70"): "driver 595.58 does not drive Volta GPUs: R580 was the last branch that did",
+                ("470.82", "sm89"): "driver 470.82 does not drive Ada GPUs: R520 was the first branch that did",
+                ("515.65", "sm89"): "driver 515.65 does not drive Ada GPUs: R520 was the first branch that did",
+                ("470.82", "sm90"): "driver 470.82 does not drive Hopper GPUs: R520 was the first branch that did",
+                ("515.65", "sm90"): "driver 515.65 does not drive Hopper GPUs: R520 was the first branch that did",
+            }
+            expected = [undriven[told, value]] if (told, value) in undriven else []
+            assert [each.what for each in raised if each.severity is not Severity.NOTE] == expected
 
 
 # Machines

@@ -28,6 +28,11 @@ class Checks:
     binaries: bool = False
 
 
+def remembering(checks: Checks, before: Lock | None) -> Checks:
+    """The same, with the rules that were accepted for the lock of an earlier run."""
+    return checks if before is None else replace(checks, accept=checks.accept | frozenset(before.accepted))
+
+
 def verdict_of(lock: Lock, checks: Checks, session: Session) -> Verdict:
     """The findings on a lock; what was accepted when it was locked stays so. Raises `NotFetched` for its binaries."""
     contents = session.wheels.contents.of(lock, session.workers)

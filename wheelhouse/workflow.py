@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelhouse import __version__
-from wheelhouse.checking import Checks, judged, verdict_of
+from wheelhouse.checking import Checks, judged, remembering, verdict_of
 from wheelhouse.compat.verdict import Verdict
 from wheelhouse.edge import locks
 from wheelhouse.edge.store import Store
@@ -76,9 +76,10 @@ def lock(
             before = locks.previous(folder, target)
             found = lock_target(wanted, target, before, session)
             pinned |= {pin.name for pin in found.pins()}
-            found, notes = judged(found, replace(checks, binaries=False), session, done="no lock was written")
+            known = checks if wanted.upgrade else remembering(checks, before)
+            found, notes = judged(found, replace(known, binaries=False), session, done="no lock was written")
             written.append(locks.write(found, folder, target))
-            _tell(found, written[-1], before, notes, session)
+            _tell(found, written[-1], before, notes, checks.accept, session)
         except WheelhouseError as error:
             errors[target] = error
     if errors:
@@ -109,7 +110,9 @@ def _with_targets(errors: Mapping[Target, WheelhouseError], targets: Sequence[Ta
     return told
 
 
-def _tell(found: Lock, path: Path, before: Lock | None, notes: int, session: Session) -> None:
+def _tell(
+    found: Lock, path: Path, before: Lock | None, notes: int, accepted: Collection[str], session: Session
+) -> None:
     for each in found.held_back:
         pin = found.package(each.name)
         session.listen(
@@ -123,6 +126,8 @@ def _tell(found: Lock, path: Path, before: Lock | None, notes: int, session: Ses
     sizes = foreseen(found, session.store.present(found.wheels()))
     told = f"locked {_count(len(found.pins()), 'package')} for `{found.label}` in `{path}`"
     session.listen(Said(f"{told}: {sizes}" if sizes else told))
+    for rule in sorted(set(found.accepted) - set(accepted)):
+        session.listen(Said(f"`{rule}` stays accepted, as the lock before says; `--upgrade` asks again"))
     if notes:
         session.listen(Said(f"{_count(notes, 'thing')} to know before the visit: `wheelhouse check {path}`"))
 

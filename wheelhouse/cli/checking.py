@@ -38,7 +38,7 @@ def check(locks: tuple[Path, ...], **given: Any) -> int:
     from wheelhouse.edge.locks import find
     from wheelhouse.edge.session import Session, Settings
     from wheelhouse.outputs.checks import facts, page
-    from wheelhouse.outputs.sizes import counted
+    from wheelhouse.outputs.sizes import carried
 
     configured = given["config"]
     with console_of(given) as console:
@@ -64,5 +64,5 @@ def check(locks: tuple[Path, ...], **given: Any) -> int:
         show_json({"locks": told})
     else:
         for at, (each, verdict) in enumerate(zip(found, verdicts, strict=True)):
-            show(([""] if at else []) + list(page(verdict, counted(each.lock))))
+            show(([""] if at else []) + list(page(verdict, carried(each.lock))))
     return 1 if any(verdict.errors for verdict in verdicts) else 0

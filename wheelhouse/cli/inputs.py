@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from wheelhouse.cli.network import configuration_of, network_settings, settings_
 from wheelhouse.cli.options import moment, targets_of
 from wheelhouse.compat.rules import RULES
 from wheelhouse.compat.verdict import unknown_rules
-from wheelhouse.config import NamedRoute
+from wheelhouse.config import BadConfig, NamedRoute
 from wheelhouse.edge import pip
 from wheelhouse.edge.config_files import Found
 from wheelhouse.edge.session import Settings
@@ -71,11 +72,7 @@ def checks_of(options: Mapping[str, Any], found: Found | None = None) -> Checks:
     """
     unknown = unknown_rules(options["accept"], RULES)
     if unknown:
-        from difflib import get_close_matches
-
-        near = get_close_matches(unknown[0], RULES, 1)
-        hint = f"did you mean `{near[0]}`?" if near else f"rules are {', '.join(f'`{rule}`' for rule in RULES)}"
-        raise UsageError(f"there is no rule `{unknown[0]}`", hint=hint)
+        raise _no_rule(unknown[0], found, options["accept"])
     labels = (*options["labels"], *(found.config.targets if found is not None else ()))
     servers = {}
     if any(label.strip().lower().startswith("auto:") for label in labels):
@@ -83,6 +80,18 @@ def checks_of(options: Mapping[str, Any], found: Found | None = None) -> Checks:
 
         servers = servers_of(labels)
     return Checks(accept=frozenset(options["accept"]), servers=servers, binaries=options.get("binaries", False))
+
+
+def _no_rule(name: str, found: Found | None, accepted: Sequence[str]) -> UsageError | BadConfig:
+    """The error on a name that is no rule; where the configuration says it, that is named, with the key."""
+    meant = name.lower().replace("_", "-")
+    near = [meant] if meant in RULES else get_close_matches(meant, RULES, 3)
+    hint = f"rules are {', '.join(f'`{rule}`' for rule in RULES)}"
+    if near:
+        hint = f"did you mean {' or '.join(f'`{rule}`' for rule in near)}?"
+    if found is not None and name in found.config.accept and tuple(accepted) == found.config.accept:  # nobody typed it
+        return BadConfig(found.config.source, "accept", f"names `{name}`, which is no rule", hint=hint)
+    return UsageError(f"there is no rule `{name}`", hint=hint)
 
 
 def _put_together(

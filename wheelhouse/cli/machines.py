@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from wheelhouse.compat.cuda import Driver, capability
 from wheelhouse.compat.machine import Machine
-from wheelhouse.compat.server import Gpu, Server
+from wheelhouse.compat.server import BadProbe, Gpu, Server
 from wheelhouse.edge import probing
 from wheelhouse.errors import UsageError
 from wheelhouse.target import Target, TargetError
@@ -64,12 +64,38 @@ def servers_of(labels: Sequence[str]) -> dict[str, Server]:
 
 def _target(label: str, server: Server) -> Target:
     if not server.label:
+        lacking = _lacking(*_system(server), ("Python", server.pythons))
+        what = f"the probe behind `{label}` proposes no target for that machine"
         hint = f"type the label of a target yourself, such as `--target {EXAMPLE}`"
-        raise UsageError(f"the probe behind `{label}` proposes no target for that machine", hint=hint)
+        if not server.os or not server.arch:
+            hint = f"{BadProbe.hint}\n{hint}"
+        raise UsageError(f"{what}: it tells {lacking}" if lacking else what, hint=hint)
     try:
         return Target.parse(server.label)
     except TargetError as error:
         raise TargetError(f"the target that `{label}` proposes cannot be read: {error}", hint=error.hint) from error
+
+
+def _lacking(*told: tuple[str, object]) -> str:
+    """Which of these names nothing is told of, as `no architecture and no Python`."""
+    *most, last = [f"no {what}" for what, value in told if not value] or [""]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _system(server: Server) -> tuple[tuple[str, object], ...]:
+    return ("operating system", server.os), ("architecture", server.arch)
+
+
+def _probed(label: str) -> Machine:
+    """The machine behind a probe. Raises as `server_at`, and `UsageError` where it is not said what it is at all."""
+    server = server_at(label)
+    if not server.os or not server.arch:
+        raise UsageError(
+            f"the probe behind `{label}` tells {_lacking(*_system(server))}",
+            hint=f"{BadProbe.hint}\n"
+            "or name the machine in place of it: `wheelhouse targets suggest linux-x86_64-py310`",
+        )
+    return Machine.of_server(server)
 
 
 def machine_of(label: str | None, told: Mapping[str, str | None]) -> Machine:
@@ -94,7 +120,7 @@ def machine_of(label: str | None, told: Mapping[str, str | None]) -> Machine:
         if wanted_python is None:  # no label then; with one, what it leaves out has a meaning
             machine = replace(machine, python=None, libc=None, label=None)
     else:
-        machine = Machine.of_server(server_at(label)) if is_probed(label) else Machine.of_target(Target.parse(label))
+        machine = _probed(label) if is_probed(label) else Machine.of_target(Target.parse(label))
     if machine.label is not None:
         parts = read(machine.label)
         if wanted_libc is not None and parts.libc is None:

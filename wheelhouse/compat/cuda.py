@@ -112,7 +112,7 @@ class Running:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Architecture:
-    """A GPU generation: the CUDA versions that compile for it, and the last driver branch that drives it."""
+    """A GPU generation: the CUDA versions that compile for it, and the driver branches that drive it."""
 
     name: str
     first: Capability
@@ -120,6 +120,7 @@ class Architecture:
     first_cuda: Cuda
     last_cuda: Cuda | None  # None: the newest still does
     last_branch: int | None
+    first_branch: int | None = None  # of the driver, None: nobody says
 
 
 def capability(text: str | None) -> Capability | None:
@@ -194,6 +195,7 @@ def architectures() -> tuple[Architecture, ...]:
             first_cuda=Cuda.parse(row["first_cuda"]),
             last_cuda=Cuda.parse(row["last_cuda"]) if "last_cuda" in row else None,
             last_branch=row.get("last_branch"),
+            first_branch=row.get("first_branch"),
         )
         for row in _rows("architectures")
     )

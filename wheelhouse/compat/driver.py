@@ -175,11 +175,8 @@ def _warned(what: str, why: str, ways: list[str], newer: Driver | None, name: No
 
 
 def _generations(machine: Machine, driver: Driver) -> Iterator[Finding]:
-    """Old GPUs that newer driver branches do not drive. On Linux, whose drivers are numbered by their branch."""
-    if machine.os != "linux":
-        return
-
-    for told in machine.outlived:
+    """Old GPUs that newer driver branches do not drive, and new ones that older branches do not."""
+    for told in machine.undriven:
         yield Finding(
             rule=RULE,
             severity=Severity.WARNING,
@@ -187,6 +184,8 @@ def _generations(machine: Machine, driver: Driver) -> Iterator[Finding]:
             why="`nvidia-smi` does not list such a GPU there",
             way_out="look at `nvidia-smi` on the server, and name its driver and GPU in the target as they are",
         )
+    if machine.os != "linux":  # whose drivers are numbered by their branch
+        return
     known = [architecture(gpu.capability) for gpu in machine.gpus if gpu.capability is not None]
     for name in sorted({each.name for each in known if each is not None and each.last_branch == driver.branch}):
         yield Finding(

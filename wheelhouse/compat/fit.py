@@ -8,15 +8,18 @@ from wheelhouse.compat.model import Finding, Severity, Subject
 
 
 def findings(subject: Subject) -> Iterator[Finding]:
-    """Errors where wheels of the target cannot run on the server; nothing where no server was probed."""
+    """Errors where wheels of the target cannot run on the server; nothing where no server was probed.
+
+    What a hindered probe does not tell is not judged.
+    """
     server, target = subject.server, subject.target
     if server is None:
         return
-    if (server.os, server.arch) != (target.os, target.arch):
+    if (server.os or target.os, server.arch or target.arch) != (target.os, target.arch):
         yield Finding(
             rule="machine",
             severity=Severity.ERROR,
-            what=f"the server is {server.os} {server.arch}, and the target is {target.os} {target.arch}",
+            what=f"the server is {f'{server.os} {server.arch}'.strip()}, and the target is {target.os} {target.arch}",
             why="compiled code runs on one kind of machine only",
             way_out=f"`--target {server.label}`" if server.label else "a target of the server's own kind",
         )

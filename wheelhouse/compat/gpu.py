@@ -48,6 +48,7 @@ def findings(subject: Subject) -> Iterator[Finding]:
 def _torch(machine: Machine, torch: TorchBuild, gpus: tuple[Gpu, ...]) -> Iterator[Finding]:
     codes = [(gpu, torch.code_for(gpu.capability)) for gpu in gpus if gpu.capability is not None]
     some_work = any(code not in (Code.NO, Code.DOUBTFUL) for _, code in codes)
+    some_known = any(code in (Code.CUBIN, Code.PTX) for _, code in codes)
     for gpu, code in codes:
         if code is Code.NO:
             yield Finding(
@@ -69,6 +70,16 @@ def _torch(machine: Machine, torch: TorchBuild, gpus: tuple[Gpu, ...]) -> Iterat
                 why="without it the first work on the GPU says `no kernel image is available for execution on the"
                 " device`",
                 way_out="\n".join(_ways_out(machine, torch)),
+                projects=_TORCH,
+            )
+        elif code is Code.UNKNOWN and not some_known:
+            yield Finding(
+                rule=RULE,
+                severity=Severity.NOTE,
+                what=f"whether `{torch}` has code for {_named(gpu)} is not known",
+                why="nobody has looked into this build; without code the first work on the GPU says `no kernel image is"
+                " available for execution on the device`",
+                way_out="`torch.cuda.get_arch_list()` tells it where this torch is installed",
                 projects=_TORCH,
             )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wheelhouse.compat.cuda import Driver, architecture, capability, driver_cuda, spoken
 from wheelhouse.compat.model import Subject
 from wheelhouse.compat.server import Gpu, Server
 from wheelhouse.target import Target, TargetError
+from wheelhouse.target.label import read
 
 _ACCELERATOR = re.compile(r"cu[0-9]+|cpu|xpu|rocm.*")
 
@@ -77,7 +78,7 @@ class Machine:
             python=told.python,
             driver=seen.driver or told.driver,
             gpus=seen.gpus if any(gpu.capability is not None for gpu in seen.gpus) else told.gpus,
-            label=told.label,
+            label=_whole(subject.target, subject.server),
             probed=True,
             driverless=seen.driverless,
         )
@@ -93,20 +94,23 @@ class Machine:
         return f"{self.os}-{self.arch}"
 
     @property
-    def outlived(self) -> list[str]:
+    def undriven(self) -> list[str]:
         """GPUs that the driver, as it was told, does not drive: a sentence for each generation.
 
-        On Linux, whose drivers are numbered by their branch; what a probe saw together works together.
+        What a probe saw together works together. Windows numbers its drivers at or above their branch (531.14 is of
+        R530), so that there only the first branch can be judged.
         """
-        if self.os != "linux" or self.driver is None or self.probed:
+        if self.driver is None or self.probed:
             return []
-        known = {architecture(gpu.capability) for gpu in self.gpus if gpu.capability is not None}
-        last = {(each.name, each.last_branch) for each in known if each is not None and each.last_branch is not None}
-        return [
-            f"driver {self.driver} does not drive {name} GPUs: R{branch} was the last branch that did"
-            for name, branch in sorted(last)
-            if self.driver.branch > branch
-        ]
+        found = []
+        for each in {architecture(gpu.capability) for gpu in self.gpus if gpu.capability is not None} - {None}:
+            assert each is not None
+            told = f"driver {self.driver} does not drive {each.name} GPUs"
+            if each.last_branch is not None and self.os == "linux" and self.driver.branch > each.last_branch:
+                found.append(f"{told}: R{each.last_branch} was the last branch that did")
+            if each.first_branch is not None and self.driver.branch < each.first_branch:
+                found.append(f"{told}: R{each.first_branch} was the first branch that did")
+        return sorted(found)
 
     def with_accelerator(self, accelerator: str) -> str | None:
         """Its label with another accelerator, ready to type behind `--target`; None where it has no label."""
@@ -125,6 +129,21 @@ class Machine:
         if self.python is not None:
             said.append(f"Python {self.python}")
         return ", ".join(said)
+
+
+def _whole(target: Target, server: Server) -> str:
+    """The target's label with what the probe's own label says beside it: driver, GPU and C library.
+
+    So what a way out names is as good as the probe's label, whichever Python the target takes.
+    """
+    try:
+        seen = read(server.label)
+    except TargetError:
+        return target.label
+    told = read(target.label)
+    if (seen.os, seen.arch) != (told.os, told.arch):
+        return target.label
+    return str(replace(told, driver=seen.driver or told.driver, gpu=seen.gpu or told.gpu, libc=seen.libc))
 
 
 def gpu_spoken(gpu: Gpu) -> str:

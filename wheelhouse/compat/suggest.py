@@ -245,7 +245,7 @@ def ways_out(machine: Machine, torch: TorchBuild) -> list[str]:
 def lines(suggestions: Suggestions) -> list[str]:
     """What a person reads, in 80 columns."""
     told = [*textwrap.wrap(f"For {suggestions.machine}", 80, subsequent_indent="  ", break_on_hyphens=False), ""]
-    for doubt in suggestions.machine.outlived:
+    for doubt in suggestions.machine.undriven:
         told += [*textwrap.wrap(f"! {doubt}", 80, subsequent_indent="  ", break_on_hyphens=False), ""]
     if suggestions.options:
         told.append("Can work:" if suggestions.undecided else "Can work, best first:")

@@ -24,6 +24,7 @@ from typing import IO
 
 from wheelhouse.compat.binaries import BadElf, Elf, Names, Strings, WheelBinaries, read_elf, record, restored
 from wheelhouse.compat.binaries.elf import MAGIC
+from wheelhouse.compat.binaries.model import DAMAGED
 from wheelhouse.digests import Digest
 from wheelhouse.edge.places import cache_folder
 from wheelhouse.edge.store import Store
@@ -112,7 +113,9 @@ def read(path: Path, filename: str) -> WheelBinaries:
                     continue
                 try:
                     elf = _elf(file, info)
-                except (BadElf, zlib.error, OverflowError) as error:
+                except zlib.error as error:
+                    unreadable.append((info.filename, f"{DAMAGED} ({error})"))
+                except (BadElf, OverflowError) as error:
                     unreadable.append((info.filename, str(error)))
                 else:
                     if elf is not None:
@@ -161,7 +164,7 @@ class _Member:
         file.seek(info.header_offset)
         magic, name, extra = _LOCAL.unpack(file.read(_LOCAL.size))
         if magic != b"PK\x03\x04" or info.flag_bits & 1:
-            raise BadElf("its member of the wheel is damaged or encrypted")
+            raise BadElf(f"{DAMAGED} or encrypted")
         self._start = info.header_offset + _LOCAL.size + name + extra
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise BadElf("its member of the wheel is packed in a way that installers do not know")

@@ -32,15 +32,20 @@ if __name__ == "__main__" and not sys.flags.isolated:
         _strange = [os.path.abspath(entry) for entry in _entries if os.path.exists(entry)]
         sys.path[:] = [entry for entry in sys.path if entry not in _strange]
 
+import signal  # noqa: E402
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `main` handles it: no traceback while the rest is imported
+
 import argparse  # noqa: E402
 import csv  # noqa: E402
+import difflib  # noqa: E402
 import glob  # noqa: E402
 import hashlib  # noqa: E402
 import json  # noqa: E402
 import locale  # noqa: E402
 import re  # noqa: E402
 import shutil  # noqa: E402
-import signal  # noqa: E402
 import subprocess  # noqa: E402
 import tempfile  # noqa: E402
 import threading  # noqa: E402
@@ -86,6 +91,7 @@ UNACCEPTABLE = ("digest", "foreign-file", "manifest", "missing-file", "python", 
 
 TMP_BYTES = 64 * 1024 * 1024  # measured: pip unpacks local wheels straight into place and TMPDIR peaks at 1 MB
 VENV_BYTES = 16 * 1024 * 1024  # a virtual environment without pip, launchers and entry points
+VENV_FILES = 32  # and what lies in it: links, activation scripts, folders
 BLOCK = 4096  # a file takes whole blocks
 IMPORT_SECONDS = 120
 PROBE_SECONDS = 60
@@ -694,14 +700,36 @@ def search(target):
 
 
 def named_python(name):
-    """`--python`: a path, a command on PATH, or a version such as 3.10; the command, or None where there is none."""
-    if re.match(r"\d+(\.\d+)*t?\Z", name):
-        name = "python" + name
-    name = os.path.expanduser(name)
-    if os.sep in name or (os.altsep and os.altsep in name):
-        return [os.path.abspath(name)] if os.path.isfile(name) else None
-    found = shutil.which(name)
-    return [os.path.abspath(found)] if found else None
+    """`--python`: a path, a command on PATH, or a version; the command, or None where there is none.
+
+    A version is written `3.10`, `310`, `py310`, `cp310` or `3.10.12`, and looked for in the usual places too.
+    """
+    path = os.path.expanduser(name)
+    if os.sep in path or (os.altsep and os.altsep in path):
+        return [os.path.abspath(path)] if os.path.isfile(path) else None
+    found = shutil.which("python3" if name == "3" else name)
+    if found:
+        return [os.path.abspath(found)]
+    said = re.match(r"(?:py|cp|cpython|python)?3\.?(\d+)(?:\.(\d+))?(t?)\Z", name.lower())
+    if not said:
+        return None
+    wanted = [3] + [int(part) for part in said.groups()[:2] if part]
+    for command in candidates({"python": dotted(wanted[:2]), "free-threaded": bool(said.group(3))}):
+        facts = probe(command) if command[0] else None
+        if facts and facts["version"][: len(wanted)] == wanted and facts["free_threaded"] == bool(said.group(3)):
+            return command
+    return None
+
+
+def offering(findings, target):
+    """Findings on a Python that a person named; where another one fits, it is named too."""
+    if not any(finding.rule in ("abi", "implementation", "python-version", "requires-python") for finding in findings):
+        return findings
+    facts, against = search(target)
+    if facts is None or against:
+        return findings
+    hint = "leave --python out, or name the one that fits: --python %s" % facts["executable"]
+    return [finding._replace(hint=hint) if "--python" in finding.hint else finding for finding in findings]
 
 
 def choose_python(options, target, venv):
@@ -713,8 +741,10 @@ def choose_python(options, target, venv):
         if named is None:
             what = "`%s` is no Python 3 that runs" % options.python if command else "there is no `%s`" % options.python
             return None, [Finding("python", what, "--python names it", "leave --python out, or name another")]
+    if not is_venv(venv) and named:
+        return named, offering(judge_python(named, target), target)
     if not is_venv(venv):
-        return (named, judge_python(named, target)) if named else search(target)
+        return search(target)
     facts = probe([venv_python(venv)])
     if facts is None:
         what = "`%s` is a virtual environment whose Python does not run" % venv
@@ -794,6 +824,31 @@ def blocks(size):
     return -(-size // BLOCK) * BLOCK
 
 
+def unpacked_members(folder, target, site):
+    """Each wheel that will be unpacked, with its zip members (None: it cannot be read, which is a finding of its own).
+
+    Not those that are installed in a `site` folder, whole: pip writes RECORD last.
+    """
+    for wheel in target["wheels"]:
+        if not wheel.get("install", True):
+            continue
+        try:
+            with zipfile.ZipFile(os.path.join(folder, *wheel["path"].split("/"))) as archive:
+                members = archive.infolist()
+        except (OSError, ValueError, zipfile.BadZipFile):
+            yield wheel, None
+            continue
+        name = info_folder(members)
+        if not any(os.path.isfile(os.path.join(path, name, "RECORD")) for path in site if name):
+            yield wheel, members
+
+
+def info_folder(members):
+    """The name of the .dist-info folder among a wheel's members, "" where there is none."""
+    tops = [member.filename.split("/")[0] for member in members]
+    return ([name for name in tops if name.endswith(".dist-info")] + [""])[0]
+
+
 def measure(folder, target, site):
     """(bytes that the wheels take unpacked, longest path in one); those already in a `site` folder are left out.
 
@@ -802,17 +857,9 @@ def measure(folder, target, site):
     wheel that cannot be read counts as MANIFEST.json tells; it has its own finding.
     """
     total, longest = 0, 0
-    for wheel in target["wheels"]:
-        if not wheel.get("install", True):
-            continue
-        try:
-            with zipfile.ZipFile(os.path.join(folder, *wheel["path"].split("/"))) as archive:
-                members = archive.infolist()
-        except (OSError, ValueError, zipfile.BadZipFile):
+    for wheel, members in unpacked_members(folder, target, site):
+        if members is None:
             total += wheel.get("installed-size") or 2 * (wheel.get("size") or 0)
-            continue
-        info = [name for name in (member.filename.split("/")[0] for member in members) if name.endswith(".dist-info")]
-        if any(os.path.isfile(os.path.join(path, name, "RECORD")) for path in site for name in info[:1]):
             continue
         folders = set()
         for member in members:
@@ -832,6 +879,36 @@ def judge_space(venv, needed, free):
     what = "installing needs %s in `%s`, but %s are free" % (amount(needed), venv, amount(free))
     why = "wheels are packed; this is what they take unpacked, with bytecode"
     return [Finding("space", what, why, "make room, or take a folder elsewhere: --venv DIR")]
+
+
+def judge_files(venv, needed, free):
+    """Finding on how many files the file system can still hold (`free`; None: it does not count them). Pure."""
+    if free is None or free >= needed:
+        return []
+    what = "installing makes %d files and folders in `%s`, but the file system has room for %d" % (needed, venv, free)
+    why = "its inodes are used up, or a quota is, whatever space is free"
+    return [Finding("space", what, why, "remove files there, or take a folder elsewhere: --venv DIR")]
+
+
+def count_files(folder, target, site):
+    """How many files and folders the wheels make, with bytecode; those already in a `site` folder are left out."""
+    count = 0
+    for _, members in unpacked_members(folder, target, site):
+        if members is None:
+            continue
+        names = [member.filename for member in members] + ["INSTALLER", "REQUESTED"]  # what pip adds
+        folders = {os.path.dirname(name) for name in names}
+        sources = [name for name in names if name.endswith(".py")]
+        count += len(names) + len(sources) + len(folders) + len({os.path.dirname(name) for name in sources})
+    return count
+
+
+def free_files(path):
+    """How many files a file system can still hold, None where it does not count them."""
+    if not hasattr(os, "statvfs"):
+        return None
+    said = os.statvfs(path)
+    return said.f_favail if said.f_files else None
 
 
 def judge_tmp(folder, free):
@@ -881,6 +958,9 @@ def check_space(venv, folder, target, site):
     if os.path.isdir(parent):
         needed, free = unpacked + (VENV_BYTES if unpacked else 0), shutil.disk_usage(parent).free
         findings += judge_space(venv, needed, free)
+        if unpacked:
+            files = count_files(folder, target, site) + VENV_FILES
+            findings += judge_files(venv, files, free_files(parent))
         room.append("%s in `%s`, %s free" % (amount(needed), venv, amount(free)))
     try:
         tmp = tempfile.gettempdir()
@@ -1107,7 +1187,7 @@ def judge_problems(target, seen):
         return []
     why = "CUDA may not start: the wheels then run on the CPU alone"
     hint = "have `nvidia-smi` list the GPU on this machine first, and check again"
-    return [Finding("gpu", "; ".join(problems), why, hint, "warning")]
+    return [Finding("gpu", "; ".join(problem.rstrip(".") for problem in problems), why, hint, "warning")]
 
 
 def judge_needs(target, libraries, programs):
@@ -1232,8 +1312,8 @@ def check_server(target, folder, seen):
         if not nvidia.get("driver") and absent:
             driver = []  # that there is no GPU says more than that its driver is not seen
         findings += driver + judge_gpus(target, nvidia["gpus"], nvidia.get("cuda"), label)
-        findings += [] if driver else absent
-        findings += judge_problems(target, seen)
+        troubles = judge_problems(target, seen)
+        findings += troubles or ([] if driver else absent)  # what is wrong with a GPU says more than that none is seen
         findings += judge_needs(target, seen["libraries"], seen["programs"])
         cuda = needs_of(target).get("cuda")
         if cuda and shadows:
@@ -1261,6 +1341,19 @@ def make_venv(facts, venv):
         os.makedirs(parent)
     status, _, _ = start([facts["executable"], "-I", "-m", "venv", "--without-pip", venv], parent)
     return status == 0
+
+
+def clear_halves(folder, target, site):
+    """Remove the .dist-info folders, of this bundle's wheels, that an installation left when it was killed.
+
+    pip writes RECORD last; without it the project is not whole, but pip takes it for installed.
+    """
+    for _, members in unpacked_members(folder, target, site):
+        name = info_folder(members or ())
+        for half in [os.path.join(path, name) for path in site if name]:
+            if os.path.isdir(half) and not os.path.islink(half):
+                say("`%s` is half installed, from a run that was killed; it is installed again" % name)
+                shutil.rmtree(half, ignore_errors=True)
 
 
 def install_wheels(python, folder, target, venv):
@@ -1326,11 +1419,26 @@ def installed_paths(site, project):
     return None
 
 
+def last_words(text):
+    """What a program that failed said: its last exception, with the first one where that led to it; else its last line.
+
+    An exception's text may have many lines (numpy's has six), of which the last says nothing by itself.
+    """
+    raised = [
+        line for line in text.splitlines() if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)(:|\Z)", line)
+    ]
+    if not raised:
+        return ([line for line in text.splitlines() if line.strip()] or [""])[-1].strip()
+    if raised[0] == raised[-1]:
+        return raised[-1]
+    return "%s (it began with %s)" % (raised[-1], raised[0])
+
+
 def check_imports(facts, target, venv):
     """Import each top-level module of the projects asked for, each in its own process; what failed, one string each."""
     seconds = float(os.environ.get("WHEELHOUSE_IMPORT_TIMEOUT") or IMPORT_SECONDS)
     code = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
-    failures = []
+    failures, tried = [], set()
     for project in target["projects"]:
         paths = installed_paths(facts["site"], project)
         if paths is None:
@@ -1339,6 +1447,9 @@ def check_imports(facts, target, venv):
         # The project's namesake first: nvfuser (torch 2.1.2) finds its libraries only where torch has loaded them.
         first = [name for name in names if normalized(name) == normalized(project)]
         for name in names:
+            if name in tried:  # every nvidia-* project brings `nvidia/__init__.py`
+                continue
+            tried.add(name)
             say("importing %s" % name)
             try:
                 command = [venv_python(venv), "-I", "-c", code] + [other for other in first if other != name] + [name]
@@ -1347,7 +1458,7 @@ def check_imports(facts, target, venv):
                 failures.append("import %s: no end after %g seconds" % (name, seconds))
                 continue
             if status != 0:
-                last = ([line for line in (stderr or stdout).splitlines() if line.strip()] or [""])[-1]
+                last = last_words(stderr or stdout)
                 ended = "ended by signal %d" % -status if status < 0 else "exit status %d" % status
                 failures.append("import %s: %s" % (name, last or ended))
     return failures
@@ -1366,8 +1477,11 @@ def remove(path, keep):
     return not (os.listdir(path) if keep else os.path.lexists(path))
 
 
-def install(facts, folder, target, venv, seen):
-    """Make or use the virtual environment, install, try it; the exit code. What we made is removed unless whole."""
+def install(facts, folder, target, venv, seen, foretold=False):
+    """Make or use the virtual environment, install, try it; the exit code. What we made is removed unless whole.
+
+    `foretold`: the checks have warned that CUDA will not start.
+    """
     new, keep, whole = not is_venv(venv), os.path.isdir(venv), False
     made = venv  # the topmost folder that was not there before
     while not os.path.lexists(os.path.dirname(made)):
@@ -1380,6 +1494,7 @@ def install(facts, folder, target, venv, seen):
         if inside is None:
             say("error[venv]: the Python of the new virtual environment does not run")
             return 1
+        clear_halves(folder, target, inside["site"])
         whole = install_wheels(venv_python(venv), folder, target, venv)
         if not whole:
             return 1
@@ -1396,11 +1511,15 @@ def install(facts, folder, target, venv, seen):
                 say("`%s` was %s again, nothing is changed" % (made, "emptied" if keep else "removed"))
             else:
                 say("  hint: remove what is left of `%s`" % made)
-    failures = ["pip check: " + line for line in check_pip(venv_python(venv), folder, target, venv)]
-    failures += check_imports(inside, target, venv)
-    found = []
-    if needs_of(target).get("torch") and not any(failure.startswith("import torch: ") for failure in failures):
-        found = smoke_test(target, venv, seen)
+    try:
+        failures = ["pip check: " + line for line in check_pip(venv_python(venv), folder, target, venv)]
+        failures += check_imports(inside, target, venv)
+        found = []
+        if needs_of(target).get("torch") and not any(failure.startswith("import torch: ") for failure in failures):
+            found = smoke_test(target, venv, seen, foretold)
+    except Interrupted:
+        say("everything is installed in `%s` and stays there, but was not tried to its end" % venv)
+        raise
     sys.stdout.buffer.write(os.fsencode(venv_python(venv)) + b"\n")
     sys.stdout.buffer.flush()
     for finding in found:
@@ -1474,7 +1593,7 @@ def ask_torch(venv, seconds):
             facts.update(told)
     if status == 0:
         return facts, None
-    last = ([line for line in (stderr or stdout).splitlines() if line.strip()] or [""])[-1]
+    last = last_words(stderr or stdout)
     ended = "ended by signal %d" % -status if status < 0 else last or "exit status %d" % status
     return facts, ended + (", while %s" % facts["step"] if facts.get("step") else "")
 
@@ -1578,8 +1697,10 @@ def _capability(name):
     return "%s.%s" % (digits[:-1], digits[-1])
 
 
-def smoke_test(target, venv, seen):
-    """Try the installed torch, in a process of its own; the findings. What works is told at once."""
+def smoke_test(target, venv, seen, foretold=False):
+    """Try the installed torch, in a process of its own; the findings. What works is told at once, and so is what the
+    checks have warned of (`foretold`), which is no second warning.
+    """
     seconds = float(os.environ.get("WHEELHOUSE_IMPORT_TIMEOUT") or IMPORT_SECONDS)
     say("trying torch")
     if seen is None:
@@ -1589,7 +1710,10 @@ def smoke_test(target, venv, seen):
     lines, findings = judge_smoke(facts, ended, target, seen)
     for line in lines:
         say(line)
-    return findings
+    known = [each for each in findings if foretold and (each.rule, each.severity) == ("cuda", "warning")]
+    for finding in known:
+        say("CUDA does not start, as the checks said: %s" % finding.what.partition(": ")[2])
+    return [each for each in findings if each not in known]
 
 
 # -- the program -----------------------------------------------------------------------------------
@@ -1616,7 +1740,9 @@ def parse(argv):
         if rule in UNACCEPTABLE:
             parser.error("`%s` can never be accepted" % rule)
         if rule not in ACCEPTABLE:
-            parser.error("there is no rule `%s`; rules that can be accepted: %s" % (rule, ", ".join(ACCEPTABLE)))
+            near = difflib.get_close_matches(rule.lower().replace("_", "-"), ACCEPTABLE, 1)
+            known = "did you mean `%s`?" % near[0] if near else "rules that can be accepted: " + ", ".join(ACCEPTABLE)
+            parser.error("there is no rule `%s`; %s" % (rule, known))
     for name in ("venv", "python"):
         if getattr(given, name) == "":
             parser.error("--%s needs a value" % name)
@@ -1717,7 +1843,8 @@ def run(argv):
         return 1
     if options.check:
         return tell_checked(checked, grouped)
-    return install(checked.facts, HERE, checked.target, checked.venv, checked.seen)
+    foretold = any(finding.rule in ("driver", "gpu") for finding in grouped["warning"])
+    return install(checked.facts, HERE, checked.target, checked.venv, checked.seen, foretold)
 
 
 def handled_signals():

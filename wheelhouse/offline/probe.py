@@ -126,6 +126,14 @@ HOME_PLACES = (
     "*forge3/bin", "*forge3/envs/*/bin", "*mamba/bin", "*mamba/envs/*/bin",
 )  # fmt: skip
 
+WINDOWS_PLACES = (
+    ("LOCALAPPDATA", "Programs/Python/Python3*/python.exe"), ("ProgramFiles", "Python3*/python.exe"),
+    ("SystemDrive", "/Python3*/python.exe"), ("APPDATA", "uv/python/*/python.exe"),
+    ("USERPROFILE", ".pyenv/pyenv-win/versions/*/python.exe"), ("USERPROFILE", "*conda3/python.exe"),
+    ("USERPROFILE", "*forge3/python.exe"), ("ProgramData", "*conda3/python.exe"),
+    ("ProgramData", "*forge3/python.exe"),
+)  # fmt: skip
+
 # Runs in the interpreter that is asked about, Python 2 included; probe.sh holds the same lines, so no single quotes.
 QUESTION = """
 import os, struct, sys
@@ -426,16 +434,18 @@ def python_candidates(named):
     for path in named:
         yield path
     if os.name == "nt":
+        yield sys.executable  # the Store's own is nowhere else
         for name in ("python", "python3"):
             for folder in os.environ.get("PATH", "").split(os.pathsep):
                 path = shutil.which(name, path=folder) if folder else None
                 if path and "WindowsApps" not in path:  # the Store's placeholder opens a window
                     yield path
-        if on_path("py"):
-            for line in run([on_path("py"), "-0p"])[1].splitlines():
-                found = re.search(r"\s([A-Za-z]:\\.*\.exe)\s*$", line)
-                if found:
-                    yield found.group(1)
+        for path in launched(run([on_path("py"), "-0p"])[1]) if on_path("py") else ():
+            yield path
+        for variable, pattern in WINDOWS_PLACES:
+            folder = os.environ.get(variable)
+            for path in sorted(glob.glob(os.path.join(glob.escape(folder), pattern))) if folder else ():
+                yield path
         return
     folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder.startswith("/")]
     folders += [at(place) for place in PYTHON_PLACES]
@@ -444,18 +454,41 @@ def python_candidates(named):
     for folder in folders:
         for name in PYTHON_NAMES:
             for path in sorted(glob.glob(os.path.join(folder, name))):
-                if os.path.isfile(path) and os.access(path, os.X_OK):
+                if os.path.isfile(path) and os.access(path, os.X_OK) and not is_stub(path):
                     yield path
     path = at("/usr/libexec/platform-python")
     if os.path.isfile(path) and os.access(path, os.X_OK):
         yield path
 
 
+def launched(said):
+    """The interpreters that a launcher of Windows lists for `py -0p`; the chosen one's star is before or behind it."""
+    found = [re.search(r"""\s"?([A-Za-z]:\\.*\.exe)"?\s*\*?\s*$""", line) for line in said.splitlines()]
+    return [each.group(1) for each in found if each]
+
+
+def is_stub(path):
+    """Is it what macOS has without its developer tools? It would open a window that offers them."""
+    if sys.platform != "darwin" or os.path.dirname(bare(path)) != "/usr/bin":
+        return False
+    return run(["/usr/bin/xcode-select", "-p"])[0] != 0
+
+
 def base(path):
     """The interpreter under a virtual environment, which is what a new one is made from."""
-    if os.path.exists(os.path.join(os.path.dirname(os.path.dirname(path)), "pyvenv.cfg")):
+    settings = os.path.join(os.path.dirname(os.path.dirname(path)), "pyvenv.cfg")
+    if os.name == "nt" and os.path.exists(settings):  # no link leads there
+        home = re.search(r"^home\s*=\s*(.*?)\s*$", read(settings), re.MULTILINE)
+        under = os.path.join(home.group(1), os.path.basename(path)) if home else ""
+        return under if os.path.isfile(under) else path
+    if os.path.exists(settings):
         return os.path.realpath(path)
     return path
+
+
+def same_file(path):
+    """What two paths of one file have in common; on Windows their case does not count."""
+    return os.path.normcase(os.path.realpath(path))
 
 
 def ask_python(path):
@@ -484,24 +517,25 @@ def ask_python(path):
 
 
 def pythons_of(named, problems):
-    """(every interpreter, newest first; the path of `python3`; the paths of those that are named)."""
+    """(every interpreter, newest first; the path of `python3`, on Windows of `python`; the paths that are named)."""
     groups, default = {}, None
     for path in named:
         if not os.path.isfile(at(path)) or ask_python(at(path)) is None:
             problems.tell("Python", "`%s`, which --python names, is no Python that runs" % path)
     for path in python_candidates([at(path) for path in named]):
         path = os.path.abspath(base(path))
-        groups.setdefault(os.path.realpath(path), []).append(path)
-    if on_path("python3"):
-        default = os.path.realpath(base(on_path("python3")))
-    wanted = [os.path.realpath(base(at(path))) for path in named]
+        groups.setdefault(same_file(path), []).append(path)
+    plain_name = "python" if os.name == "nt" else "python3"
+    if on_path(plain_name):
+        default = same_file(base(on_path(plain_name)))
+    wanted = [same_file(base(at(path))) for path in named]
     found, same = {}, {}
     for real in list(groups)[:MANY]:
         answer = ask_python(groups[real][0])
         if answer is None:
             continue
         python, own = answer
-        own = os.path.realpath(own)
+        own = same_file(own)
         same[real] = own
         if own != real and own in groups:  # a script that stands for another one
             continue
@@ -562,12 +596,18 @@ def spell_python(python):
 def find_smi():
     places = [on_path("nvidia-smi")]
     if os.name == "nt":
-        places += [os.path.join(os.environ.get("SystemRoot", r"C:\Windows"), "System32", "nvidia-smi.exe")]
+        places += system_files("nvidia-smi.exe")
         programs = os.environ.get("ProgramFiles", r"C:\Program Files")
         places += [os.path.join(programs, "NVIDIA Corporation", "NVSMI", "nvidia-smi.exe")]
     else:
         places += [at("/usr/bin/nvidia-smi"), at("/usr/lib/wsl/lib/nvidia-smi"), at("/usr/local/nvidia/bin/nvidia-smi")]
     return ([place for place in places if place and os.path.isfile(place)] + [None])[0]
+
+
+def system_files(name):
+    """Where a file of Windows' own folder may lie: a 32-bit process sees the real System32 as Sysnative."""
+    folder = os.environ.get("SystemRoot", r"C:\Windows")
+    return [os.path.join(folder, inner, name) for inner in ("Sysnative", "System32")]
 
 
 def capability_by_name(name):
@@ -642,8 +682,7 @@ def nvidia_of(system, search, problems):
         gpus = listed
     libcuda = search.find("libcuda.so.1", ["/usr/lib/wsl/lib", "/usr/local/nvidia/lib64"])
     if system["os"] == "windows":
-        place = os.path.join(os.environ.get("SystemRoot", r"C:\Windows"), "System32", "nvcuda.dll")
-        libcuda = place if os.path.isfile(place) else None
+        libcuda = ([place for place in system_files("nvcuda.dll") if os.path.isfile(place)] + [None])[0]
     if driver and cuda is None and libcuda and not ROOT:
         found = re.search(r"CUDA ([0-9]+\.[0-9]+)", run([sys.executable, "-I", "-c", ASK_LIBCUDA, libcuda])[1])
         cuda = found.group(1) if found else None
@@ -1104,7 +1143,7 @@ def python_text(python, default):
     words += ["32-bit"] if python["bits"] == 32 else []
     words += ["venv" if python["venv"] else "no venv", "pip " + python["pip"] if python["pip"] else "no pip"]
     words += ["headers"] if python["headers"] else []
-    words += ["`python3`"] if python["path"] == default else []
+    words += ["`python`" if os.name == "nt" else "`python3`"] if python["path"] == default else []
     return "%s, %s" % (", ".join(words), python["path"])
 
 
@@ -1197,7 +1236,10 @@ def say(stream, text):
     """Text as bytes: never fails, whatever the encoding, and also where nobody reads on."""
     if stream is None:
         return
-    data = text.encode("utf-8", "surrogateescape")
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeError:  # half a pair of surrogates, which a path of Windows may hold
+        data = text.encode("utf-8", "replace")
     try:
         stream.flush()
         stream.buffer.write(data.replace(b"\n", os.linesep.encode("ascii")))

@@ -407,11 +407,18 @@ pythons_in() { # FOLDER PATTERN: every Python in the folders that the pattern na
     for name in python3 'python3.[0-9]' 'python3.[0-9][0-9]' 'python3.[0-9][0-9]t' python python2; do
         # shellcheck disable=SC2086
         for path in "$1"${2:-}/$name; do
-            if [ -f "$path" ] && [ -x "$path" ]; then
+            if [ -f "$path" ] && [ -x "$path" ] && ! is_stub "$path"; then
                 printf '%s\n' "$path"
             fi
         done
     done
+}
+
+is_stub() { # what macOS has without its developer tools: it would open a window that offers them
+    case $os:$1 in
+        macos:/usr/bin/*) ! /usr/bin/xcode-select -p >/dev/null 2>&1 ;;
+        *) false ;;
+    esac
 }
 
 base() { # the interpreter under a virtual environment, which is what a new one is made from

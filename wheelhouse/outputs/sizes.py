@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterator, Set
 
 from wheelhouse.digests import Digest
 from wheelhouse.lock import Lock, LockedPackage, LockedSdist, LockedWheel
@@ -45,14 +45,29 @@ def foreseen(lock: Lock, present: Set[Digest] = frozenset()) -> str:
     told = []
     if len(known) == len(missing):
         told.append(f"{readable(sum(known))} to download" if missing else "nothing to download")
+    return ", ".join((*told, *_taken(lock)))
+
+
+def carried(lock: Lock) -> str:
+    """How much a lock is, in the words of `foreseen`: `5 packages, 40.0 MB installed, bundle 14.1 MB`.
+
+    The bundle's sum counts the pip that installs the rest.
+    """
+    return ", ".join((_packages(len(lock.pins())), *(_taken(lock) if lock.pins() else ())))
+
+
+def _taken(lock: Lock) -> Iterator[str]:
     if (on_disk := installed(lock)) is not None:
-        told.append(f"{readable(on_disk)} installed")
-    if (carried := bundled(lock)) is not None:
-        told.append(f"bundle {readable(carried)}")
+        yield f"{readable(on_disk)} installed"
+    if (size := bundled(lock)) is not None:
+        yield f"bundle {readable(size)}"
     elif lock.sources:
         count = "1 package is" if len(lock.sources) == 1 else f"{len(lock.sources)} packages are"
-        told.append(f"{count} still to be built")
-    return ", ".join(told)
+        yield f"{count} still to be built"
+
+
+def _packages(count: int) -> str:
+    return "1 package" if count == 1 else f"{count} packages"
 
 
 def readable(size: int) -> str:
@@ -66,11 +81,12 @@ def readable(size: int) -> str:
 
 
 def counted(lock: Lock) -> str:
-    """How much a lock is, for people: `5 packages, 12.3 MB, 40.0 MB installed`."""
-    count = len(lock.pins())
+    """What the pins of a lock sum up to, below their tree: `5 packages, 12.3 MB, 40.0 MB installed`. Without the pip
+    that the bundle brings and that no tree shows.
+    """
     sizes = [pin.file.size for pin in lock.pins()]
     known = sum(size for size in sizes if size is not None)
-    text = "1 package" if count == 1 else f"{count} packages"
+    text = _packages(len(sizes))
     if None not in sizes:
         unpacked = installed(lock)
         return f"{text}, {readable(known)}" + (f", {readable(unpacked)} installed" if unpacked else "")

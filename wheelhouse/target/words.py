@@ -139,7 +139,8 @@ def accelerator(word: str) -> str | None:
 def python(word: str) -> Python | None:
     match = re.fullmatch(r"(?:py|cp|cpython|python)?\.?3\.([0-9]{1,3})(?:\.([0-9]{1,3}))?(t?)", word)
     compact = re.fullmatch(r"(?:py|cp|cpython|python)\.?3([0-9]{1,3})()(t?)", word)
-    match = match or compact
+    bare = re.fullmatch(r"3([6-9]|[12][0-9])()(t?)", word)  # `310`; no other part of a label is a bare number
+    match = match or compact or bare
     newest = max(newest_patches())
     if match is None:
         if re.fullmatch(r"(?:py|cp|cpython|python)\.?[23]?(?:\.?[0-9.]*)t?", word):

@@ -9,7 +9,7 @@ from packaging.utils import NormalizedName
 from wheelhouse.compat.binaries.closure import Closure
 from wheelhouse.compat.binaries.elf import BadElf, read_elf
 from wheelhouse.compat.binaries.families import numpy_interface, other_majors
-from wheelhouse.compat.binaries.model import Elf, Names, WheelBinaries, record, restored
+from wheelhouse.compat.binaries.model import DAMAGED, Elf, Names, WheelBinaries, record, restored
 from wheelhouse.compat.binaries.strings import Strings
 from wheelhouse.compat.binaries.symbols import missing_symbols
 from wheelhouse.compat.binaries.system import glibc, missing_libraries
@@ -52,15 +52,23 @@ def _repeats(found: Finding, known: Finding, projects: frozenset[NormalizedName]
 
 
 def _unreadable(subject: Subject, binaries: Mapping[NormalizedName, WheelBinaries]) -> list[Finding]:
-    return [
-        Finding(
-            rule="binary",
-            severity=Severity.NOTE,
-            what=f"`{path or binaries[project].filename}` of `{subject.pins[project]}` cannot be read: {reason}",
-            why="what it needs was not checked",
-            projects=(project,),
-        )
-        for project in sorted(binaries)
-        if project in subject.pins
-        for path, reason in binaries[project].unreadable
-    ]
+    """A wheel that no installer can unpack is a warning. A file that only begins like an ELF file may be meant so."""
+    found = []
+    for project in sorted(set(binaries) & set(subject.pins)):
+        for path, reason in binaries[project].unreadable:
+            broken = not path or reason.startswith(DAMAGED)
+            wheel = binaries[project].filename
+            found.append(
+                Finding(
+                    rule="binary",
+                    severity=Severity.WARNING if broken else Severity.NOTE,
+                    what=f"`{path or wheel}` of `{subject.pins[project]}` cannot be read: {reason}",
+                    why="pip stops at it when it unpacks the wheel" if broken else "what it needs was not checked",
+                    way_out=f"unpack it here first: `python -m zipfile -t {wheel}`\nor ask for another version of"
+                    f" `{project}`"
+                    if broken
+                    else "",
+                    projects=(project,),
+                )
+            )
+    return found

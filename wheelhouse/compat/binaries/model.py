@@ -81,6 +81,9 @@ class Elf:
         return self.path.rpartition("/")[2]
 
 
+DAMAGED = "its member of the wheel is damaged"  # how the reason begins where no installer can unpack the member
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WheelBinaries:
     """Every ELF file of one wheel, by path. `unreadable` are (path, reason); the path is "" for the wheel itself."""
