@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,7 @@ def test_static_metadata_is_locked_and_nothing_is_run(project: Project, marks: P
         "index": index.simple,
         "sdist": {
             "name": "alpha-1.0.tar.gz",
+            "upload-time": datetime(2024, 1, 1, tzinfo=UTC),
             "url": listed.url,
             "size": len(listed.content),
             "hashes": {"sha256": listed.digest},

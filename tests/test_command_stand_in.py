@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,29 @@ def test_pypi_stands_in_with_the_version_that_proves_the_build(project: Project)
     assert {place.split("/")[0] for place in places.values()} == {"INDEX"}
     assert places["torch"].endswith("/torch-2.1.2-cp310-cp310-manylinux1_x86_64.whl")
     assert project.pins(CU121)["nvidia-cuda-runtime-cu12"] == "12.1.105"
+
+
+def test_why_not_asks_pypi_where_it_stands_in(project: Project) -> None:
+    assert project.lock("torch==2.1.2", "--target", CU121).code == 0
+    ran = project.run("why", "torch==2.7.1", *project.indexes)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines()[0] == "torch 2.7.1 is not taken; the lock has 2.1.2"
+    assert "is a `cu126` build, which does not prove a `cu121` build" in ran.out
+
+
+def test_why_not_asks_pypi_where_that_is_asked_for(pypi: FakeIndex, pytorch: FakePyTorch, tmp_path: Path) -> None:
+    project = Project(tmp_path, pypi, pytorch)
+    assert project.lock("torch==2.1.2", "--target", CU121).code == 0
+    channel = project.run("why", "torch==2.7.1", *project.indexes)
+    assert "cu126" not in channel.out
+    ran = project.run("why", "torch==2.7.1", *project.indexes, "--torch-index", "pypi")
+    assert ran.code == 0
+    assert "is a `cu126` build, which does not prove a `cu121` build" in ran.out
+
+
+def test_the_document_of_lock_names_the_channel_too(project: Project) -> None:
+    ran = project.lock("torch==2.1.2", "--target", CU121, "--json")
+    assert [each["stand-in"] for each in json.loads(ran.out)["locks"]] == ["cu121"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tomllib
+from datetime import UTC, date
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -29,7 +30,9 @@ FOLDER = Path("/projects/demo/lockfiles")
 def package(name: str, version: str, tag: str = "py3-none-any", **fields: Any) -> LockedPackage:
     filename = f"{name.replace('-', '_')}-{version}-{tag}.whl"
     url = fields.pop("url", f"https://files.test/{quote(filename)}")
-    wheel = LockedWheel(filename=filename, url=url, digest=Digest.of(filename.encode()), size=fields.pop("size", 100))
+    told = {key: fields.pop(key) for key in ("upload_time", "yanked") if key in fields}
+    size = fields.pop("size", 100)
+    wheel = LockedWheel(filename=filename, url=url, digest=Digest.of(filename.encode()), size=size, **told)
     return LockedPackage(name=canonicalize_name(name), version=Version(version), wheel=wheel, **fields)
 
 
@@ -148,6 +151,7 @@ def test_what_a_lock_looks_like() -> None:
 NAMES = st.sampled_from(["six", "filelock", "typing-extensions", "a", "zope-interface"])
 VERSIONS = st.sampled_from(["1.0", "2.1.2+cu121", "1!2.0", "3.0rc1", "24.2.post1"])
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+MOMENTS = st.none() | st.datetimes(timezones=st.just(UTC))
 
 
 @st.composite
@@ -156,6 +160,8 @@ def packages(draw: st.DrawFn, name: str, others: list[str]) -> LockedPackage:
         name,
         draw(VERSIONS),
         size=draw(st.none() | st.integers(0, 2**40)),
+        upload_time=draw(MOMENTS),
+        yanked=draw(st.none() | TEXT),
         index=draw(st.none() | st.just("https://index.test/simple")),
         dependencies=tuple(canonicalize_name(each) for each in sorted(draw(st.sets(st.sampled_from(others))))),
         required_by=tuple(draw(st.lists(TEXT, max_size=2))),
@@ -168,7 +174,10 @@ def locks(draw: st.DrawFn) -> Lock:
     held = st.builds(LockedHeldBack, name=NAMES.map(canonicalize_name), newer=VERSIONS.map(Version), reason=TEXT)
     return lock_of(
         *(draw(packages(name, names)) for name in names),
-        installer=draw(st.none() | st.just(package("pip", "26.0", size=None))),
+        installer=draw(
+            st.none()
+            | st.builds(package, st.just("pip"), st.just("26.0"), upload_time=MOMENTS, yanked=st.none() | TEXT)
+        ),
         roots=tuple(canonicalize_name(each) for each in names[: draw(st.integers(0, len(names)))]),
         inputs=draw(st.none() | st.just(Digest("2" * 64))),
         held_back=tuple(draw(st.lists(held, max_size=2))),
@@ -370,6 +379,12 @@ def test_what_is_damaged_or_hostile_is_refused_in_one_sentence(changes: dict[str
         {f"{OURS}__roots": 3},
         {f"{OURS}__roots": [3]},
         {f"{OURS}__inputs": "sha256:short"},
+        {f"{OURS}__yanked": 3},
+        {f"{OURS}__yanked": {"torch": 3}},
+        {"packages__0__wheels__0__upload_time": "2024-01-01T00:00:00Z"},
+        {f"{OURS}__installer__yanked": True},
+        {f"{OURS}__installer__wheel__upload_time": "2024-01-01T00:00:00Z"},
+        {f"{OURS}__installer__wheel__upload_time": date(2024, 1, 1)},
         {f"{OURS}__held_back": [{"name": "torch"}]},
         {f"{OURS}__held_back": [{"name": "torch", "newer": "x", "reason": ""}]},
         {f"{OURS}__required_by": 3},

@@ -17,7 +17,7 @@ from world.buckets import BUCKET, Buckets
 from world.mirroring import CUDA, LATER, MOMENT, PLAIN, Crash, Crashing, files_in, published, stored, untrue
 
 from wheelhouse.digests import Digest, DigestMismatch
-from wheelhouse.edge.mirror import carry, look, maintain, publish, tree
+from wheelhouse.edge.mirror import exporting, importing, look, maintain, publish, tree
 from wheelhouse.edge.mirror.places import opened
 from wheelhouse.edge.mirror.reading import BadExport
 from wheelhouse.edge.mirror.storage import Directory, Storage
@@ -76,7 +76,7 @@ def online(tmp_path: Path, store: Store) -> Directory:
 @pytest.fixture
 def export(online: Directory, tmp_path: Path) -> Path:
     """All of it, in a folder."""
-    carry.export(online, tmp_path / "export", None)
+    exporting.export(online, tmp_path / "export", None)
     return tmp_path / "export"
 
 
@@ -105,7 +105,7 @@ def refused(mirror: Storage, export: Path) -> str:
     """What is said of an export that is not taken; the mirror stays as it is."""
     before = files_in(mirror)
     with pytest.raises(BadExport) as caught:
-        carry.take(mirror, export)
+        importing.take(mirror, export)
     assert files_in(mirror) == before
     return str(caught.value)
 
@@ -113,14 +113,14 @@ def refused(mirror: Storage, export: Path) -> str:
 def test_a_mirror_that_was_carried_is_the_same(place: Places, store: Store, output: Path) -> None:
     online, inside = place("online"), place("inside")
     publish.add(online, [ON_PLAIN, ON_CUDA], store, added=MOMENT)
-    exported = carry.export(online, output, None)
+    exported = exporting.export(online, output, None)
     assert (exported.files, names(output)) == (4, sorted([APP.filename, LIB.filename, LIB2.filename, TORCH.filename]))
-    taken = carry.take(inside, output)
+    taken = importing.take(inside, output)
     assert (taken.locks, taken.files, taken.new) == (2, 4, 4)
     assert files_in(inside) == files_in(online)
     assert untrue(inside) == []
     assert maintain.verify(inside).problems == ()
-    again = carry.take(inside, output)
+    again = importing.take(inside, output)
     assert (again.new, again.pages) == (0, 0)
     assert files_in(inside) == files_in(online)
 
@@ -128,23 +128,23 @@ def test_a_mirror_that_was_carried_is_the_same(place: Places, store: Store, outp
 def test_only_what_the_other_side_lacks_is_carried(place: Places, store: Store, output: Path, tmp_path: Path) -> None:
     online, inside = place("online"), place("inside")
     publish.add(online, [ON_PLAIN], store, added=MOMENT)
-    carry.export(online, tmp_path / "first", None)
-    carry.take(inside, tmp_path / "first")
+    exporting.export(online, tmp_path / "first", None)
+    importing.take(inside, tmp_path / "first")
     publish.add(online, [ON_CUDA], store, added=LATER)
     state = State.parse(look.state(inside).text().encode(), "state.json")
-    carry.export(online, output, state)
+    exporting.export(online, output, state)
     assert names(output) == sorted([LIB2.filename, TORCH.filename])
-    carry.take(inside, output)
+    importing.take(inside, output)
     assert files_in(inside) == files_in(online)
     assert difference(look.contents(online.name), look.contents(inside.name)).is_none
-    nothing = carry.export(online, tmp_path / "nothing.tar", look.state(inside))
+    nothing = exporting.export(online, tmp_path / "nothing.tar", look.state(inside))
     assert (nothing.files, dict(nothing.manifest.locks)) == (0, {})
-    assert carry.take(inside, tmp_path / "nothing.tar").pages == 0
+    assert importing.take(inside, tmp_path / "nothing.tar").pages == 0
 
 
 def test_the_same_mirror_gives_the_same_tar(online: Directory, tmp_path: Path) -> None:
     for name in ("a.tar", "b.tar"):
-        carry.export(online, tmp_path / name, None)
+        exporting.export(online, tmp_path / name, None)
     assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
 
 
@@ -166,24 +166,24 @@ def test_what_was_taken_off_the_pages_is_not_carried_but_for_its_lock(
     online: Directory, export: Path, tmp_path: Path
 ) -> None:
     publish.remove_project(online, project("app"), None)
-    carry.export(online, tmp_path / "without", None)
+    exporting.export(online, tmp_path / "without", None)
     assert APP.filename in names(tmp_path / "without")  # the locks that pin it name it
     inside = Directory(tmp_path / "inside")
-    carry.take(inside, tmp_path / "without")
+    importing.take(inside, tmp_path / "without")
     assert files_in(inside) == files_in(online)
     assert inside.read("simple/app/index.json") is None
 
 
 def test_an_export_never_writes_over_anything(online: Directory, export: Path) -> None:
     with pytest.raises(UsageError, match="is there already"):
-        carry.export(online, export, None)
+        exporting.export(online, export, None)
 
 
 def test_a_damaged_mirror_is_not_carried(online: Directory, output: Path) -> None:
     key = f"files/{APP.digest.hex[:2]}/{APP.digest.hex}/{APP.filename}"
     online.write(key, bytes(len(APP.content)))
     with pytest.raises(DigestMismatch):
-        carry.export(online, output, None)
+        exporting.export(online, output, None)
     assert not output.exists()
     assert not output.parent.exists() or list(output.parent.iterdir()) == []
 
@@ -212,13 +212,13 @@ def knowing(inside: Directory, online: Directory) -> Directory:
 
 def test_a_foreign_mirror_is_asked_for_by_name(inside: Directory, export: Path) -> None:
     before = files_in(inside)
-    with pytest.raises(carry.ForeignExport, match=r"comes from the mirror [0-9a-f]{32}, of which") as caught:
-        carry.take(inside, export)
+    with pytest.raises(importing.ForeignExport, match=r"comes from the mirror [0-9a-f]{32}, of which") as caught:
+        importing.take(inside, export)
     assert "--from-any" in caught.value.hint
     assert files_in(inside) == before
-    carry.take(inside, export, from_any=True)
+    importing.take(inside, export, from_any=True)
     assert untrue(inside) == []
-    assert carry.take(inside, export).pages == 0  # it is known from now on
+    assert importing.take(inside, export).pages == 0  # it is known from now on
 
 
 def test_every_flipped_byte_is_noticed(knowing: Directory, export: Path) -> None:
@@ -228,7 +228,7 @@ def test_every_flipped_byte_is_noticed(knowing: Directory, export: Path) -> None
             path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
             assert "cannot be imported" in refused(knowing, export), (path, at)
         path.write_bytes(content)
-    carry.take(knowing, export)
+    importing.take(knowing, export)
 
 
 def test_every_missing_and_every_added_file_is_noticed(knowing: Directory, export: Path) -> None:
@@ -244,7 +244,7 @@ def test_every_missing_and_every_added_file_is_noticed(knowing: Directory, expor
 
 
 def test_a_cut_off_tar_is_noticed(knowing: Directory, online: Directory, tmp_path: Path) -> None:
-    carry.export(online, tmp_path / "whole.tar", None)
+    exporting.export(online, tmp_path / "whole.tar", None)
     content = (tmp_path / "whole.tar").read_bytes()
     for size in (0, 100, 512, 5000, len(content) // 2, len(content) - 20_000):
         (tmp_path / "cut.tar").write_bytes(content[:size])
@@ -272,7 +272,7 @@ def test_a_tar_with_anything_else_is_refused(
     knowing: Directory, online: Directory, tmp_path: Path, name: str, kind: bytes
 ) -> None:
     path = tmp_path / "export.tar"
-    carry.export(online, path, None)
+    exporting.export(online, path, None)
     with tarfile.open(path, "a") as archive:
         info = tarfile.TarInfo(name)
         info.type, info.linkname = kind, "/etc/passwd"
@@ -311,7 +311,7 @@ SPARSE = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n19 GNU.sparse.name=x\n3
 def test_a_tar_whose_headers_lie_is_refused(
     knowing: Directory, online: Directory, tmp_path: Path, hostile: bytes
 ) -> None:
-    carry.export(online, tmp_path / "whole.tar", None)
+    exporting.export(online, tmp_path / "whole.tar", None)
     whole = (tmp_path / "whole.tar").read_bytes()
     with tarfile.open(tmp_path / "whole.tar") as archive:
         second = archive.getmembers()[1].offset
@@ -386,7 +386,7 @@ def test_metadata_never_stands_in_the_place_of_what_the_mirror_has(
     publish.add(knowing, [ON_PLAIN, ON_CUDA], store, added=MOMENT)
     state = look.state(knowing)
     publish.add(online, [published(PLAIN, [APP, OTHER])], store, added=MOMENT)
-    carry.export(online, tmp_path / "part", state)
+    exporting.export(online, tmp_path / "part", state)
     beside = f"files/{APP.digest.hex[:2]}/{APP.digest.hex}/{APP.filename}.metadata"
     (tmp_path / "part" / beside).parent.mkdir(parents=True)
     (tmp_path / "part" / beside).write_bytes(b"Metadata-Version: 2.1\nName: app\nVersion: 1.0\n")
@@ -398,7 +398,7 @@ def test_metadata_of_a_wheel_that_is_on_no_page_has_to_be_the_wheels_too(
     knowing: Directory, online: Directory, tmp_path: Path
 ) -> None:
     publish.remove_project(online, project("app"), None)
-    carry.export(online, tmp_path / "rest", None)
+    exporting.export(online, tmp_path / "rest", None)
     (path,) = (tmp_path / "rest").rglob(f"{APP.filename}.metadata")
     path.write_bytes(path.read_bytes().replace(b"lib>=1", b"evil>1"))
     reseal(tmp_path / "rest")
@@ -419,7 +419,7 @@ def test_a_size_that_lies_is_refused_for_a_wheel_that_is_there_already(
 ) -> None:
     publish.add(knowing, [ON_PLAIN, ON_CUDA], store, added=MOMENT)
     publish.add(online, [published("linux-x86_64-py312", [APP])], store, added=MOMENT)
-    carry.export(online, tmp_path / "part", look.state(knowing))
+    exporting.export(online, tmp_path / "part", look.state(knowing))
     rewrite(tmp_path / "part", lambda facts: first_file(facts).update(size=7))
     told = refused(knowing, tmp_path / "part")
     assert f"`{APP.filename}` has {len(APP.content)} bytes, and `export.json` says 7" in told
@@ -432,7 +432,7 @@ def test_a_wheel_that_is_collected_during_an_import_is_missed_before_a_page_name
     state = look.state(knowing)
     publish.remove_lock(knowing, ON_PLAIN.reference)
     publish.add(online, [published(PLAIN, [APP])], store, added=MOMENT)
-    carry.export(online, tmp_path / "part", state)
+    exporting.export(online, tmp_path / "part", state)
     commit = tree.commit
 
     def later(storage: Storage, *given: object) -> tree.Changes:
@@ -441,7 +441,7 @@ def test_a_wheel_that_is_collected_during_an_import_is_missed_before_a_page_name
 
     monkeypatch.setattr(tree, "commit", later)
     with pytest.raises(BadExport, match="is neither in it nor in"):
-        carry.take(knowing, tmp_path / "part")
+        importing.take(knowing, tmp_path / "part")
     assert untrue(knowing) == []
 
 
@@ -456,7 +456,7 @@ def test_an_export_for_another_state_says_what_is_lacking(
     knowing: Directory, online: Directory, tmp_path: Path
 ) -> None:
     state = State.of(tree.identity(online), [APP.digest], [ON_PLAIN.reference])
-    carry.export(online, tmp_path / "part", state)
+    exporting.export(online, tmp_path / "part", state)
     told = refused(knowing, tmp_path / "part")
     assert f"{APP.filename}` is neither in it nor in `{knowing.name}`" in told
 
@@ -469,10 +469,10 @@ def test_an_import_that_crashes_leaves_true_pages_and_completes(
         inside = Directory(tmp_path / "crash" / str(after))
         crashing = Crashing(inside, after)
         try:
-            carry.take(crashing, export)
+            importing.take(crashing, export)
         except Crash:
             assert untrue(inside) == [], f"after {after} writes"
-            carry.take(inside, export)
+            importing.take(inside, export)
         assert files_in(inside) == files_in(online), f"after {after} writes"
         if not crashing.crashed:
             break
@@ -483,7 +483,7 @@ def test_an_import_that_crashes_leaves_true_pages_and_completes(
 def test_an_export_can_be_imported_from_a_read_only_medium(export: Path, tmp_path: Path) -> None:
     for path in [*export.rglob("*"), export]:
         path.chmod(0o555 if path.is_dir() else 0o444)
-    carry.take(Directory(tmp_path / "inside"), export)
+    importing.take(Directory(tmp_path / "inside"), export)
     for path in [export, *export.rglob("*")]:
         path.chmod(0o755)
     shutil.rmtree(export)

@@ -47,6 +47,14 @@ def test_the_newest_final_release_is_the_newest() -> None:
     assert row.newest == "2.1.0"  # 2.2.0rc1 is there too
 
 
+def test_a_yanked_release_is_the_newest_only_where_there_is_no_other() -> None:
+    yanked = entry("idna-3.8-py3-none-any.whl", CUDA, yanked="")
+    row = project_row([page("", "idna", entry("idna-3.7-py3-none-any.whl", CUDA), yanked)])
+    alone = project_row([page("", "idna", yanked)])
+    assert row is not None and alone is not None
+    assert (row.newest, alone.newest) == ("3.7", "3.8")
+
+
 def test_what_only_an_extra_asks_for_is_optional() -> None:
     lines = [
         "numpy",

@@ -262,6 +262,16 @@ def test_the_newest_final_release_is_offered(script: Script, versions: list[str]
     assert script("newestOf(versions.map((version) => ({version}))).version", versions=versions) == newest
 
 
+def test_the_newest_is_one_that_installers_take_unasked(script: Script) -> None:
+    releases = [
+        {"version": "3.0", "files": [{"yanked": "bad"}, {"yanked": "bad"}]},
+        {"version": "2.0", "files": [{"yanked": "bad"}, {"yanked": ""}]},
+        {"version": "1.0", "files": [{"yanked": ""}]},
+    ]
+    assert script("newestOf(releases).version", releases=releases) == "2.0"
+    assert script("newestOf(releases).version", releases=releases[:1]) == "3.0"
+
+
 @pytest.mark.parametrize(
     ("url", "allowed"),
     [
@@ -415,7 +425,9 @@ def test_a_project_shows_its_files_once_newest_first(script: Script) -> None:
         "numpy-1.26.4-cp310-cp310-manylinux_2_28_x86_64.whl",
     ]
     assert "3 versions · 4 files · 6.0 MB" in text
+    assert "1.26.4 1 file · 1.5 MB · yanked" in text
     assert "Yanked: a wrong build" in text
+    assert "Uploaded2024-02-05" in text
     assert "Indexsimple, cu121" in text
     assert f"Came in2026-11-22 with {CUDA} aaaaaaaa" in text
 

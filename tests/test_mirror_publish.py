@@ -30,10 +30,12 @@ from world.mirroring import (
 from world.wheels import WheelFile
 
 from wheelhouse.edge.mirror import look, maintain, publish
+from wheelhouse.edge.mirror.derived import published as published_in
+from wheelhouse.edge.mirror.derived import read_catalog
 from wheelhouse.edge.mirror.look import DamagedLock
 from wheelhouse.edge.mirror.places import opened
 from wheelhouse.edge.mirror.storage import Directory, Storage
-from wheelhouse.edge.mirror.tree import NoMirror, NotEmpty, read_catalog
+from wheelhouse.edge.mirror.tree import NoMirror, NotEmpty
 from wheelhouse.edge.store import Store
 from wheelhouse.edge.verification import Damaged, NotFetched
 from wheelhouse.errors import UsageError
@@ -130,7 +132,7 @@ def test_two_locks_share_their_files(place: Places, store: Store) -> None:
     assert (again.files, again.new) == (3, 1)
     assert names(mirror, "simple/lib") == [LIB.filename, LIB2.filename]
     assert names(mirror, "whl/cu121/lib") == [LIB.filename]
-    assert set(publish.published(mirror)) == {ON_CUDA.reference, ON_PLAIN.reference}
+    assert set(published_in(mirror)) == {ON_CUDA.reference, ON_PLAIN.reference}
     assert untrue(mirror) == []
     assert maintain.verify(mirror).problems == ()
 
@@ -238,6 +240,36 @@ def test_a_crash_while_the_first_mirror_is_made_leaves_nothing_in_the_way(tmp_pa
         assert files_in(mirror) == files_in(whole)
 
 
+def test_whatever_is_added_after_a_crash_completes_the_lists_and_the_catalog(tmp_path: Path, store: Store) -> None:
+    """Before, `whl/cu121/lib` was on no list, and the catalog did not know of it, until its lock was added again."""
+    for after in range(40):
+        mirror = Directory(tmp_path / str(after))
+        crashing = Crashing(mirror, after)
+        try:
+            add(crashing, store, ON_CUDA)
+        except Crash:
+            add(mirror, store, ON_PLAIN, added=LATER)
+            assert maintain.verify(mirror).problems == (), f"after {after} writes"
+        if not crashing.crashed:
+            break
+    assert 25 < after < 39
+
+
+def test_what_a_crash_left_does_not_hold_up_others_where_it_is_damaged(tmp_path: Path, store: Store) -> None:
+    mirror = Directory(tmp_path / "mirror")
+    with pytest.raises(Crash):
+        add(Crashing(mirror, 24), store, ON_CUDA)  # all pages are written, no list is
+    mirror.write(ON_CUDA.key, b"damaged")
+    add(mirror, store, ON_PLAIN, added=LATER)
+    assert mirror.read("whl/cu121/index.json") is None
+    mirror.write(ON_CUDA.key, ON_CUDA.text.encode())
+    mirror.write("whl/cu121/app/index.json", b"{}")
+    add(mirror, store, ON_PLAIN, added=LATER)
+    assert names(mirror, "whl/cu121") == ["lib", "torch"]
+    told = maintain.repair(mirror, store)
+    assert told.problems == () and "whl/cu121/app/index.json" in told.repaired[0]
+
+
 def test_a_removal_that_crashes_leaves_true_pages_and_can_be_run_again(place: Places, store: Store) -> None:
     wanted = place("wanted")
     add(wanted, store, ON_PLAIN, ON_CUDA)
@@ -253,7 +285,7 @@ def test_a_removal_that_crashes_leaves_true_pages_and_can_be_run_again(place: Pl
             maintain.gc(crashing)
         except Crash:
             assert untrue(mirror) == [], f"after {after} writes"
-            if ON_CUDA.reference in publish.published(mirror):
+            if ON_CUDA.reference in published_in(mirror):
                 publish.remove_lock(mirror, ON_CUDA.reference)
             maintain.gc(mirror)
         assert files_in(mirror) == files_in(wanted), f"after {after} writes"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,10 +17,11 @@ from world.mirroring import CUDA, PLAIN, locked
 from wheelhouse.digests import Digest
 from wheelhouse.metadata import BadMetadata
 from wheelhouse.mirroring.channels import placed
+from wheelhouse.mirroring.description import described
 from wheelhouse.mirroring.names import Address, BadName, address_of, file_url, is_key, project, wheel
 from wheelhouse.mirroring.pages import project_html, projects_of, root_html, root_json
 from wheelhouse.mirroring.publication import NotBuilt, named, publication, republished
-from wheelhouse.mirroring.record import BadRecord, Entry, NameTaken, Record, described
+from wheelhouse.mirroring.record import BadRecord, Entry, NameTaken, Record
 from wheelhouse.simple import parse_page
 
 LIB = NormalizedName("lib")
@@ -60,9 +62,24 @@ def test_another_file_of_the_same_name_is_refused_with_what_to_type() -> None:
     assert caught.value.hint == "`wheelhouse mirror remove --project lib==1.0` takes the old one off the pages"
 
 
+def test_of_what_two_locks_know_everything_is_kept() -> None:
+    silent = entry()
+    timed = entry(lock=TWO, upload_time="2024-01-01T00:00:00.5Z")
+    sooner = entry(lock=TWO, upload_time="2024-01-01T00:00:00Z", yanked="")
+    yanked = entry(yanked="broken")
+    kept = Record(address=SIMPLE).merged([silent]).merged([timed]).merged([sooner]).merged([yanked]).entries[0]
+    assert kept == entry(locks=(TWO, ONE), upload_time="2024-01-01T00:00:00Z", yanked="broken")
+
+
+_TIMES = st.sampled_from([None, "2024-01-01T00:00:00Z", "2024-01-01T00:00:00.5Z", "2023-12-31T23:59:59Z"])
 _ENTRIES = st.lists(
     st.builds(
-        entry, st.sampled_from(["1.0", "1.1", "2.0rc1", "2.0"]), st.sampled_from([ONE, TWO]), added=st.just(EARLY)
+        entry,
+        st.sampled_from(["1.0", "1.1", "2.0rc1", "2.0"]),
+        st.sampled_from([ONE, TWO]),
+        added=st.just(EARLY),
+        upload_time=_TIMES,
+        yanked=st.sampled_from([None, "", "broken", "withdrawn"]),
     ),
     max_size=8,
 )
@@ -77,7 +94,7 @@ def test_the_order_of_merges_makes_no_difference(order: list[int], groups: list[
     assert one == two
 
 
-@given(_ENTRIES)
+@given(_ENTRIES.map(lambda entries: [replace(each, upload_time=None, yanked=None) for each in entries]))
 def test_what_a_lock_brought_goes_with_it(entries: list[Entry]) -> None:
     kept = Record(address=SIMPLE).merged([each for each in entries if each.locks == (TWO,)])
     assert Record(address=SIMPLE).merged(entries).without_lock(ONE) == kept
@@ -107,6 +124,8 @@ DAMAGED: list[tuple[str, dict[str, Any]]] = [
     ("a size that is none", {"size": "1"}),
     ("a lock that is a path", {"_locks": ["../../x"]}),
     ("no time", {"_added": ""}),
+    ("a time that is none", {"upload-time": "yesterday"}),
+    ("a day that there is not", {"upload-time": "2024-02-31T00:00:00Z"}),
 ]
 
 
@@ -132,7 +151,7 @@ def test_both_forms_of_a_page_say_the_same(address: Address) -> None:
     record = Record(address=address).merged(
         [
             entry("1.0+cu121", metadata=Digest("a" * 64), requires_python=">=3.8,<4"),
-            entry("2.0", yanked='bad "build" <b>'),
+            entry("2.0", yanked='bad "build" <b>', upload_time="2024-01-01T00:00:00.123456Z"),
             entry("3.0", yanked=""),
         ]
     )
@@ -142,7 +161,7 @@ def test_both_forms_of_a_page_say_the_same(address: Address) -> None:
     for one, other in zip(from_json.files, from_html.files, strict=True):
         assert (one.url, one.filename, one.digest) == (other.url, other.filename, other.digest)
         assert (one.requires_python, one.metadata_digest) == (other.requires_python, other.metadata_digest)
-        assert (one.yanked is None) == (other.yanked is None)
+        assert (one.yanked, one.upload_time) == (other.yanked, other.upload_time)
     assert from_json.files[0].url == (
         f"https://mirror.test/any/prefix/files/{record.entries[0].digest.hex[:2]}/{record.entries[0].digest.hex}"
         "/lib-1.0%2Bcu121-py3-none-any.whl"

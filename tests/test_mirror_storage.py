@@ -16,10 +16,12 @@ from world.buckets import BUCKET, SECRET, Buckets
 
 from wheelhouse.digests import Digest, DigestMismatch, SizeMismatch
 from wheelhouse.edge.files import NoSpace
+from wheelhouse.edge.mirror import lease as lease_room
 from wheelhouse.edge.mirror import s3 as s3_room
 from wheelhouse.edge.mirror import storage as storage_room
+from wheelhouse.edge.mirror.lease import LeaseLost
 from wheelhouse.edge.mirror.places import opened
-from wheelhouse.edge.mirror.s3 import Bucket, LeaseLost
+from wheelhouse.edge.mirror.s3 import Bucket
 from wheelhouse.edge.mirror.storage import CannotStore, Changed, Directory, Gone, Linked, Storage
 from wheelhouse.edge.mirror.tree import Blob, place_files
 from wheelhouse.edge.store import Store
@@ -321,8 +323,11 @@ def test_a_server_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_bucket_that_is_not_there_is_told(bucket: Bucket) -> None:
-    with pytest.raises(CannotStore, match=r"404 Not Found \(NoSuchBucket\)"):
+    with pytest.raises(CannotStore, match=r"404 Not Found \(NoSuchBucket\)") as caught:
         Bucket("s3://nowhere/mirror").write(PAGE, b"x")
+    assert caught.value.hint == "make the bucket first, with the tool of its store; wheelhouse makes none"
+    with pytest.raises(CannotStore, match=r"404 Not Found \(NoSuchBucket\)"):
+        Bucket("s3://nowhere/mirror").read(PAGE)
 
 
 @pytest.mark.parametrize("url", ["s3://", "s3://UPPER/x", "s3://b/x", "s3://bucket/../x", "s3://user:pw@bucket/x"])
@@ -347,7 +352,7 @@ def test_who_waits_for_another_writer_is_told(
     request: pytest.FixtureRequest, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(storage_room, "SILENT_WAIT", 0.0)
-    monkeypatch.setattr(s3_room, "SILENT_WAIT", 0.0)
+    monkeypatch.setattr(lease_room, "SILENT_WAIT", 0.0)
     told: list[str] = []
 
     def listen(event: Event) -> None:

@@ -11,7 +11,8 @@ from packaging.version import InvalidVersion, Version
 
 from wheelhouse.edge import locks
 from wheelhouse.edge.files import readable
-from wheelhouse.edge.mirror import carry, look, maintain, publish
+from wheelhouse.edge.mirror import exporting, importing, look, maintain, publish
+from wheelhouse.edge.mirror.derived import published
 from wheelhouse.edge.mirror.places import opened
 from wheelhouse.edge.mirror.tree import Changes, identity
 from wheelhouse.edge.store import Store
@@ -68,7 +69,7 @@ def reference(text: str, place: str, session: Session, *, endpoint: str | None =
     """
     storage = opened(place, endpoint=endpoint)
     identity(storage)
-    there = publish.published(storage)
+    there = published(storage)
     if Path(text).is_file():
         wanted = publications([locks.read(Path(text))], session)[0].reference
         if wanted in there:
@@ -168,7 +169,7 @@ def state(place: str, *, endpoint: str | None = None) -> State:
     return look.state(opened(place, endpoint=endpoint))
 
 
-def export(place: str, since: Path | None, output: Path, *, endpoint: str | None = None) -> carry.Exported:
+def export(place: str, since: Path | None, output: Path, *, endpoint: str | None = None) -> exporting.Exported:
     """Write what the other side lacks. Raises `BadState` for a state that is none."""
     told = None
     if since is not None:
@@ -176,9 +177,11 @@ def export(place: str, since: Path | None, output: Path, *, endpoint: str | None
             told = State.parse(since.read_bytes(), str(since))
         except OSError as error:
             raise locks.Unreadable(since, (error.strerror or str(error)).lower()) from error
-    return carry.export(opened(place, endpoint=endpoint), output, told)
+    return exporting.export(opened(place, endpoint=endpoint), output, told)
 
 
-def take(path: Path, place: str, listen: Listener, *, from_any: bool, endpoint: str | None = None) -> carry.Imported:
+def take(
+    path: Path, place: str, listen: Listener, *, from_any: bool, endpoint: str | None = None
+) -> importing.Imported:
     """Publish an export, after every byte of it was verified."""
-    return carry.take(opened(place, endpoint=endpoint, listen=listen), path, from_any=from_any)
+    return importing.take(opened(place, endpoint=endpoint, listen=listen), path, from_any=from_any)

@@ -56,7 +56,12 @@ def records() -> tuple[Record, ...]:
             numpy,
             entry("numpy-2.1.0-cp312-cp312-manylinux_2_28_x86_64.whl", CPU),
             entry("numpy-2.2.0rc1-cp312-cp312-manylinux_2_28_x86_64.whl", CPU),
-            entry("numpy-1.26.4-cp310-cp310-manylinux_2_28_x86_64.whl", CUDA, yanked="a wrong build"),
+            entry(
+                "numpy-1.26.4-cp310-cp310-manylinux_2_28_x86_64.whl",
+                CUDA,
+                yanked="a wrong build",
+                upload_time="2024-02-05T23:59:59.123456Z",
+            ),
         ],
         ("", "torchmetrics"): [metrics],
         ("cu121", "numpy"): [numpy],

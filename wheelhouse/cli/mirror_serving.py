@@ -50,7 +50,8 @@ _users = click.option(
 )  # fmt: skip
 @click.option(
     "--patience", type=click.IntRange(1, 3600), default=60, show_default=True, metavar="SECONDS",
-    help="How long a client may send no request, or take no bytes, before its connection is closed.",
+    help="A lowest rate: who sends no whole request, or takes less than about 150 kB of a download, in this time is cut"
+    " off. 60 means 2.5 kB a second.",
 )  # fmt: skip
 @endpoint
 @options.general

@@ -28,7 +28,6 @@ def mirror() -> None:
 @options.lock_dir
 @options.wheel_dir
 @endpoint
-@options.network
 @options.as_json
 @config
 @options.general
@@ -38,9 +37,8 @@ def add(locks: tuple[Path, ...], **given: Any) -> None:
     No index is asked. A mirror that is not there yet is made.
     """
     from wheelhouse import adopting, mirror_workflow
-    from wheelhouse.cli.network import network_settings
     from wheelhouse.edge.locks import find
-    from wheelhouse.edge.session import Session
+    from wheelhouse.edge.session import Session, Settings
     from wheelhouse.mirroring.names import lock_key
 
     configured = given["config"]
@@ -59,7 +57,7 @@ def add(locks: tuple[Path, ...], **given: Any) -> None:
             if lock is None:
                 raise adopting.NotFetched(each.path, each.lock.label)
             whole.append(lock)
-        with Session(network_settings(given, console.listen, configured), listen=console.listen) as session:
+        with Session(Settings(cache_dir=given["cache_dir"], offline=True), listen=console.listen) as session:
             added = mirror_workflow.add(whole, given["place"], session, endpoint=given["endpoint"])
     if given["json"]:
         facts = {"files": added.files, "size": added.size, "new": added.new, "new-size": added.new_size}
@@ -73,9 +71,7 @@ def add(locks: tuple[Path, ...], **given: Any) -> None:
 @click.option("--project", metavar="NAME[==VERSION]", help="Take a project, or one version of it, off every page.")
 @click.option("--from", "place", required=True, metavar="MIRROR", help="A folder, or `s3://bucket/prefix`.")
 @endpoint
-@options.network
 @options.as_json
-@config
 @options.general
 def remove(lock: str | None, project: str | None, **given: Any) -> None:
     """Take back a published lock, with what only it has, or take a project off every page.
@@ -84,8 +80,7 @@ def remove(lock: str | None, project: str | None, **given: Any) -> None:
     Wheels stay until `mirror gc` removes them.
     """
     from wheelhouse import mirror_workflow
-    from wheelhouse.cli.network import network_settings
-    from wheelhouse.edge.session import Session
+    from wheelhouse.edge.session import Session, Settings
 
     if (lock is None) == (project is None):
         raise UsageError("name a lock, or a project, and not both", hint="`wheelhouse mirror remove --help`")
@@ -94,8 +89,7 @@ def remove(lock: str | None, project: str | None, **given: Any) -> None:
         if project is not None:
             changes = mirror_workflow.remove_project(project, place, console.listen, endpoint=given["endpoint"])
         else:
-            settings = network_settings(given, console.listen, given["config"])
-            with Session(settings, listen=console.listen) as session:
+            with Session(Settings(cache_dir=given["cache_dir"], offline=True), listen=console.listen) as session:
                 meant = mirror_workflow.reference(lock or "", place, session, endpoint=given["endpoint"])
             changes = mirror_workflow.remove_lock(meant, place, console.listen, endpoint=given["endpoint"])
     if given["json"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from wheelhouse.lock.codec import BadLock, dump, parse
 from wheelhouse.lock.model import (
     Lock,
     LockedBuild,
@@ -12,6 +11,8 @@ from wheelhouse.lock.model import (
     LockedSource,
     LockedWheel,
 )
+from wheelhouse.lock.reading import BadLock, parse
+from wheelhouse.lock.writing import dump
 
 __all__ = [
     "BadLock",

@@ -38,6 +38,7 @@ from wheelhouse.lock.refusals import (
     SeveralPins,
 )
 from wheelhouse.lock.selection import Judge, Selected, Selection, Unjudged
+from wheelhouse.lock.times import utc
 from wheelhouse.resolve.candidates import ACCELERATOR
 from wheelhouse.simple.links import Links, digest, is_safe
 from wheelhouse.target import Target
@@ -265,7 +266,7 @@ def _located(wheel: PackageWheel | PackageArchive, folder: Path) -> LockedWheel 
         path = os.path.normpath(folder / (wheel.path or "").replace("\\", "/"))
         url = "file://" + pathname2url(path).removeprefix("//")
     size = wheel.size if wheel.size is not None and wheel.size >= 0 else None
-    return LockedWheel(filename=filename, url=url, digest=sha256, size=size)
+    return LockedWheel(filename=filename, url=url, digest=sha256, size=size, upload_time=utc(wheel.upload_time))
 
 
 def _index(package: Package) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypedDict
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
@@ -16,13 +18,28 @@ from wheelhouse.digests import Digest
 class LockedWheel:
     """One wheel, named by its digest. `size` is in bytes, None where no index told it.
 
-    `url` never holds credentials; it is `https:`, `http:` or `file:`.
+    `url` never holds credentials; it is `https:`, `http:` or `file:`. `upload_time` is in UTC, None where no index told
+    it. `yanked` is the reason why the index had taken it back when it was locked, "" where none was given, None where
+    it was not (PEP 592).
     """
 
     filename: str
     url: str
     digest: Digest
     size: int | None = None
+    upload_time: datetime | None = None
+    yanked: str | None = None
+
+
+class FileFacts(TypedDict):
+    """The fields that a wheel and an sdist have in common."""
+
+    filename: str
+    url: str
+    digest: Digest
+    size: int | None
+    upload_time: datetime | None
+    yanked: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +50,8 @@ class LockedSdist:
     url: str
     digest: Digest
     size: int | None = None
+    upload_time: datetime | None = None
+    yanked: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

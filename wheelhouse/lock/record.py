@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TypedDict
 
 from packaging.specifiers import SpecifierSet
@@ -12,7 +13,15 @@ from packaging.version import Version
 
 from wheelhouse.digests import Digest
 from wheelhouse.indexes import in_torch_family
-from wheelhouse.lock.model import Lock, LockedHeldBack, LockedPackage, LockedSdist, LockedSource, LockedWheel
+from wheelhouse.lock.model import (
+    FileFacts,
+    Lock,
+    LockedHeldBack,
+    LockedPackage,
+    LockedSdist,
+    LockedSource,
+    LockedWheel,
+)
 from wheelhouse.resolve.candidates import Candidate
 from wheelhouse.resolve.resolution import Pin, Resolution
 from wheelhouse.simple import File
@@ -81,6 +90,36 @@ def record(
     )
 
 
+def with_known_times(found: Lock, before: Lock | None) -> Lock:
+    """The lock with the upload times that the one before has of the same bytes, where no index told one now.
+
+    PyPI tells times in JSON only, and many mirrors not at all: who locks through one of these does not forget what was
+    known. What an index tells now counts before it; a yank is only what it says now, since it can be taken back.
+    """
+    known = {} if before is None else {file.digest: file.upload_time for file in _files(before) if file.upload_time}
+    if not known:
+        return found
+
+    def timed(wheel: LockedWheel) -> LockedWheel:
+        return wheel if wheel.upload_time else replace(wheel, upload_time=known.get(wheel.digest))
+
+    def timed_sdist(sdist: LockedSdist) -> LockedSdist:
+        return sdist if sdist.upload_time else replace(sdist, upload_time=known.get(sdist.digest))
+
+    pip = found.installer
+    return replace(
+        found,
+        packages=tuple(replace(pin, wheel=timed(pin.wheel)) for pin in found.packages),
+        sources=tuple(replace(pin, sdist=timed_sdist(pin.sdist)) for pin in found.sources),
+        installer=None if pip is None else replace(pip, wheel=timed(pip.wheel)),
+    )
+
+
+def _files(lock: Lock) -> Iterator[LockedWheel | LockedSdist]:
+    yield from lock.wheels()
+    yield from (source.sdist for source in lock.sources)
+
+
 def narrowed(target: Target, pins: Sequence[Pin]) -> SpecifierSet:
     """The target's Python, less the patch levels that some pin does not run on."""
     allowed = target.requires_python
@@ -95,17 +134,15 @@ def _index(candidate: Candidate) -> str | None:
     return None if candidate.index.find_links else candidate.index.url
 
 
-class _Facts(TypedDict):
-    filename: str
-    url: str
-    digest: Digest
-    size: int | None
-
-
-def _file(file: File, digests: Mapping[str, Digest], sizes: Mapping[str, int]) -> _Facts:
-    digest = file.digest if file.digest is not None else digests[file.url]
-    size = file.size if file.size is not None else sizes.get(file.url)
-    return {"filename": file.filename, "url": file.url, "digest": digest, "size": size}
+def _file(file: File, digests: Mapping[str, Digest], sizes: Mapping[str, int]) -> FileFacts:
+    return {
+        "filename": file.filename,
+        "url": file.url,
+        "digest": file.digest if file.digest is not None else digests[file.url],
+        "size": file.size if file.size is not None else sizes.get(file.url),
+        "upload_time": file.upload_time,
+        "yanked": file.yanked,
+    }
 
 
 class _PinFacts(TypedDict):

@@ -20,6 +20,7 @@ from wheelhouse.errors import UsageError
 from wheelhouse.lock.record import ROOT
 from wheelhouse.lock.refusals import BadMarker, NotALock
 from wheelhouse.lock.selection import Judge, Selected, Selection, Unjudged
+from wheelhouse.simple.links import moment
 from wheelhouse.target import Target
 
 VERSION = 1
@@ -227,8 +228,14 @@ class _Reader:
         elif url is None and path is None and isinstance(source.get("path"), str):
             path = source["path"]
         algorithm, _, value = (self._typed(table, "hash", str) or "").partition(":")
-        hashes = {algorithm: value} if value else {}
-        return PackageWheel(name=name, url=url, path=path, size=self._typed(table, "size", int), hashes=hashes)
+        return PackageWheel(
+            name=name,
+            upload_time=moment(self._typed(table, "upload-time", str) or ""),
+            url=url,
+            path=path,
+            size=self._typed(table, "size", int),
+            hashes={algorithm: value} if value else {},
+        )
 
     def requires_python(self) -> SpecifierSet:
         text = self._typed(self.table, "requires-python", str) or ""

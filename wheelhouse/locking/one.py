@@ -6,10 +6,10 @@ from wheelhouse.edge.catalog import ChannelUnreachable
 from wheelhouse.edge.session import Session
 from wheelhouse.indexes import NoStandIn, in_torch_family
 from wheelhouse.lock import Lock, LockedPackage
-from wheelhouse.lock.record import inputs_digest, record
+from wheelhouse.lock.record import inputs_digest, record, with_known_times
 from wheelhouse.locking.attempt import Attempt
 from wheelhouse.locking.completing import complete
-from wheelhouse.locking.telling import tell_stand_in
+from wheelhouse.locking.telling import tell_stand_in, tell_stand_in_of_mirror
 from wheelhouse.locking.wanted import Wanted, constraints_of, facts_of
 from wheelhouse.resolve.explain import Impossible
 from wheelhouse.resolve.resolution import Resolution
@@ -39,11 +39,13 @@ def lock_target(wanted: Wanted, target: Target, before: Lock | None, session: Se
         tell_stand_in(target, resolution, error, session)
     if wanted.torch_index == "pypi":
         stand_in = target.accelerator
+    if stand_in is None:
+        stand_in = tell_stand_in_of_mirror(target, resolution, attempt.indexes(False).channel, session)
     completed = complete(resolution, installer, session, attempt.hashes())
     for pin in resolution.pins:
         if pin.candidate.is_sdist:  # the user named it: `fetch` may build it here
             session.sdists.allow(pin.candidate.file.digest or completed.digests[pin.candidate.file.url])
-    return record(
+    found = record(
         resolution,
         target,
         installer=installer,
@@ -54,6 +56,7 @@ def lock_target(wanted: Wanted, target: Target, before: Lock | None, session: Se
         constraints=constraints_of(wanted, target),
         installed=completed.installed,
     )
+    return with_known_times(found, before)
 
 
 def installer_for(wanted: Wanted, target: Target, session: Session) -> LockedPackage:

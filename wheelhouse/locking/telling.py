@@ -5,9 +5,10 @@ from __future__ import annotations
 from wheelhouse.edge.catalog import ChannelUnreachable
 from wheelhouse.edge.index import shown
 from wheelhouse.edge.session import Session
-from wheelhouse.events import Warned
-from wheelhouse.indexes import in_torch_family
+from wheelhouse.events import Said, Warned
+from wheelhouse.indexes import Index, in_torch_family, is_labelled
 from wheelhouse.locking.wanted import Wanted
+from wheelhouse.resolve.candidates import ACCELERATOR
 from wheelhouse.resolve.doubts import doubts
 from wheelhouse.resolve.resolution import Resolution
 from wheelhouse.resolve.view import View
@@ -27,6 +28,21 @@ def tell_stand_in(target: Target, resolution: Resolution, error: ChannelUnreacha
                 hint="`--torch-index pytorch` forbids this",
             )
         )
+
+
+def tell_stand_in_of_mirror(
+    target: Target, resolution: Resolution, channel: Index | None, session: Session
+) -> str | None:
+    """The target's accelerator where PyPI's builds were taken from a mirror's page of the channel, which says so."""
+    if channel is None or target.os == "macos" or target.arch != "x86_64":
+        return None
+    taken = [pin.candidate for pin in resolution.pins if pin.candidate.index == channel]
+    builds = [each for each in taken if is_labelled(each.project) and not ACCELERATOR.match(each.version.local or "")]
+    if not builds:
+        return None
+    builds_here = f"`{target.accelerator}` of `{shown(channel)}` has PyPI's own build of {', '.join(map(str, builds))}"
+    session.listen(Said(f"{builds_here}, which stood in for the channel when it was locked for this mirror"))
+    return target.accelerator
 
 
 def tell_times(view: View, resolution: Resolution, wanted: Wanted, session: Session) -> None:

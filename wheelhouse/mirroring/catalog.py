@@ -43,7 +43,7 @@ class BadCatalog(WheelhouseError):
 class ProjectRow:
     """One project as the catalog knows it. Texts are sorted and without doubles."""
 
-    newest: str  # without its local part (`+cu121`); a final release before a pre-release
+    newest: str  # without its local part (`+cu121`); a final release before others, one that is not yanked before those
     files: int  # distinct by SHA-256, over all its pages
     size: int  # bytes of those files
     targets: tuple[str, ...]  # labels
@@ -63,6 +63,18 @@ class LockRow:
     files: int
     size: int  # bytes of its files
     added: str | None  # moment (ISO 8601, UTC) at which it came in here; None where that is not known
+
+    @classmethod
+    def of(cls, reference: str, sizes: Mapping[str, int], added: str | None) -> LockRow:
+        """The row of `<label>/<sha256>`; `sizes` are those of its files, by key."""
+        label, sha256 = pair(reference)
+        return cls(label=label, sha256=sha256, files=len(sizes), size=sum(sizes.values()), added=added)
+
+
+def pair(reference: str) -> tuple[str, str]:
+    """Label and SHA-256 of `<label>/<sha256>`: what the catalog calls a lock."""
+    label, _, sha256 = reference.partition("/")
+    return label, sha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +190,9 @@ def project_row(records: Collection[Record]) -> ProjectRow | None:
     if not held:
         return None
     entries = {entry.digest: entry for _, entry in held}.values()
-    newest = max({Version(entry.version.public) for entry in entries}, key=_finals_first)
+    offered = {Version(entry.version.public) for entry in entries if entry.yanked is None}
+    versions = {Version(entry.version.public) for entry in entries}
+    newest = max(versions, key=lambda version: (not version.is_prerelease, version in offered, version))
     always: set[NormalizedName] = set()
     optional: set[NormalizedName] = set()
     for entry in entries:
@@ -208,10 +222,6 @@ def _summary(records: Collection[Record]) -> str:
 
 def _place(held: tuple[str, Entry]) -> tuple[str, str]:
     return held[0], held[1].filename
-
-
-def _finals_first(version: Version) -> tuple[bool, Version]:
-    return not version.is_prerelease, version
 
 
 def _required(line: str) -> tuple[NormalizedName, bool] | None:

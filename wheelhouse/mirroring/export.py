@@ -11,8 +11,11 @@ import msgspec
 from packaging.utils import NormalizedName
 
 from wheelhouse.digests import Digest
+from wheelhouse.lock import LockedWheel
+from wheelhouse.lock.times import written
+from wheelhouse.mirroring.description import Described, described, one_line
 from wheelhouse.mirroring.names import CHANNEL, LOCK, METADATA, Address, file_key, file_of, lock_of, project, wheel
-from wheelhouse.mirroring.record import MOMENT, Described, Entry, Record, described, one_line
+from wheelhouse.mirroring.record import Entry, Record, is_moment
 from wheelhouse.mirroring.state import FORMAT, BadState, State, mirror_id
 
 MANIFEST = "export.json"
@@ -71,7 +74,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         if found.since is not None:
             mirror_id(found.since, source, _WHAT)
         for lock, moment in found.locks.items():
-            if not LOCK.fullmatch(lock) or (moment is not None and not MOMENT.fullmatch(moment)):
+            if not LOCK.fullmatch(lock) or (moment is not None and not is_moment(moment)):
                 raise BadState(source, _WHAT, f"{lock[:100]!r} is no lock")
         for page in found.pages:
             _judge(page, found, source)
@@ -91,7 +94,7 @@ def _judge(page: CarriedPage, manifest: Manifest, source: str) -> None:
         except ValueError as error:
             raise BadState(source, _WHAT, str(error)) from None
         moments = [file.added, *([] if file.upload_time is None else [file.upload_time])]
-        if file.size < 0 or not all(MOMENT.fullmatch(moment) for moment in moments):
+        if file.size < 0 or not all(map(is_moment, moments)):
             raise BadState(source, _WHAT, f"what it says of `{file.filename}` cannot be")
         if not file.locks or not set(file.locks) <= manifest.locks.keys():
             raise BadState(source, _WHAT, f"`{file.filename}` is of a lock that is not in it")
@@ -134,6 +137,19 @@ def _carried(entry: Entry) -> CarriedFile:
         added=entry.added,
         upload_time=entry.upload_time,
         yanked=entry.yanked,
+    )
+
+
+def of_lock(wheel: LockedWheel, size: int, *, lock: str, added: str) -> CarriedFile:
+    """A wheel of a lock, of which the lock is all that is told; `size` is what it has."""
+    return CarriedFile(
+        filename=wheel.filename,
+        sha256=wheel.digest.hex,
+        size=size,
+        locks=(lock,),
+        added=added,
+        upload_time=None if wheel.upload_time is None else written(wheel.upload_time),
+        yanked=wheel.yanked,
     )
 
 

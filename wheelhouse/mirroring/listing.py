@@ -69,6 +69,7 @@ def project(name: NormalizedName, records: Sequence[Record]) -> Listing:
             "sha256": entry.digest.hex,
             "size": entry.size,
             "requires-python": entry.requires_python,
+            "upload-time": entry.upload_time,
             "yanked": entry.yanked,
             "added": entry.added,
             "targets": list(entry.targets),

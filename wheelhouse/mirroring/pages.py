@@ -36,6 +36,8 @@ def _anchor(record: Record, entry: Entry) -> str:
     if entry.metadata is not None:
         # PEP 714: the old spelling too, for pip before 23.2; in HTML it never confused anyone
         attributes["data-core-metadata"] = attributes["data-dist-info-metadata"] = f"sha256={entry.metadata.hex}"
+    if entry.upload_time is not None:
+        attributes["data-upload-time"] = entry.upload_time  # as PyTorch's index tells it; PEP 700 has it in JSON only
     if entry.yanked is not None:
         attributes["data-yanked"] = entry.yanked
     written = " ".join(f'{name}="{escape(value)}"' for name, value in attributes.items())

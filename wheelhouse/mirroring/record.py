@@ -10,22 +10,23 @@ import json
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import msgspec
-from packaging.metadata import parse_email
-from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from wheelhouse import metadata
 from wheelhouse.digests import Digest
 from wheelhouse.errors import WheelhouseError
+from wheelhouse.indexes import is_labelled
+from wheelhouse.mirroring.description import one_line, requires_python
 from wheelhouse.mirroring.names import LOCK, Address, BadName, file_url, wheel
+from wheelhouse.resolve.candidates import ACCELERATOR
 from wheelhouse.simple.links import plain
+from wheelhouse.target import Target, TargetError
 
 FORMAT = 1
-LONGEST_SUMMARY = 512  # characters; the core metadata says "a one-line summary" and no limit
-MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z")
 
 
 class BadRecord(WheelhouseError):
@@ -126,8 +127,22 @@ class Record:
         )
         return replace(self, entries=tuple(kept))
 
+    @property
+    def stand_in(self) -> str | None:
+        """The channel of this page, if PyPI's builds stand in for it here.
+
+        They do where a lock for it has a wheel that the channel would have labelled (`2.1.2+cu121`), and that is not.
+        """
+        channel, name = self.address.channel, self.address.project
+        if not channel or not is_labelled(name):
+            return None
+        unlabelled = [entry for entry in self.entries if not ACCELERATOR.match(entry.version.local or "")]
+        labels = {label for entry in unlabelled for label in entry.targets}
+        return channel if any(_takes_labelled(label, channel) for label in labels) else None
+
     def facts(self) -> dict[str, Any]:
         """The page as JSON values."""
+        stood_in = {} if self.stand_in is None else {"_stand-in": self.stand_in}
         return {
             "meta": {"api-version": "1.1"},  # PEP 700
             "name": self.address.project,
@@ -135,6 +150,7 @@ class Record:
             "files": [_facts(self.address, entry) for entry in self.entries],
             "_format": FORMAT,
             "_summary": self.summary,
+            **stood_in,
         }
 
     def text(self) -> str:
@@ -160,6 +176,15 @@ class Record:
         if len({entry.filename for entry in entries}) != len(entries):
             raise BadRecord(address.json, "a file stands there twice")
         return cls(address=address, entries=_sorted(entries), summary=one_line(page.summary))
+
+
+def _takes_labelled(label: str, channel: str) -> bool:
+    """Whether the target takes builds of the channel, and the channel labels those for it."""
+    try:
+        target = Target.parse(label)
+    except TargetError:
+        return False
+    return target.accelerator == channel and target.os != "macos" and target.arch == "x86_64"
 
 
 class Row(msgspec.Struct, omit_defaults=True):
@@ -198,7 +223,7 @@ def entry_of(address: Address, row: Row) -> Entry:
     if row.size < 0:
         raise ValueError(f"`{row.filename}` has a size below zero")
     for moment in (row.added, *([] if row.upload_time is None else [row.upload_time])):
-        if not MOMENT.fullmatch(moment):
+        if not is_moment(moment):
             raise ValueError(f"`{row.filename}` has {plain(moment)[:40]!r} for a time")
     for lock in row.locks:
         if not LOCK.fullmatch(lock):
@@ -244,14 +269,20 @@ def _facts(address: Address, entry: Entry) -> dict[str, Any]:
 
 
 def _both(there: Entry, new: Entry) -> Entry:
+    """What either knows: of two times the earlier, a reason for a yank before none."""
     return replace(
         there,
         locks=tuple(sorted({*there.locks, *new.locks})),
         added=min(there.added, new.added),
-        upload_time=there.upload_time or new.upload_time,
-        yanked=there.yanked if there.yanked is not None else new.yanked,
+        upload_time=min(filter(None, (there.upload_time, new.upload_time)), key=_order, default=None),
+        yanked=max((each for each in (there.yanked, new.yanked) if each is not None), default=None),
         metadata=there.metadata or new.metadata,
     )
+
+
+def _order(moment: str) -> str:
+    """Moments in UTC sort as texts once the `Z` is off: a fraction then comes behind its second."""
+    return moment.removesuffix("Z")
 
 
 def _sorted(entries: Iterable[Entry]) -> tuple[Entry, ...]:
@@ -265,34 +296,9 @@ def _newest(entries: Iterable[Entry]) -> Version | None:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Described:
-    """What a wheel's core metadata says, as far as a page tells it."""
-
-    metadata: Digest
-    requires_python: str | None
-    requires: tuple[str, ...]
-    summary: str
-
-
-def described(content: bytes, *, filename: str, project: NormalizedName, version: Version) -> Described:
-    """What METADATA (`content`) says of the wheel. Raises `BadMetadata`, also where it is that of another wheel."""
-    metadata.parse(content, filename=filename, name=project, version=version)
-    raw, _ = parse_email(content)
-    return Described(
-        metadata=Digest.of(content),
-        requires_python=requires_python(raw.get("requires_python")),
-        requires=tuple(one_line(line) for line in raw.get("requires_dist", ())),
-        summary=one_line(raw.get("summary", ""))[:LONGEST_SUMMARY],
-    )
-
-
-def requires_python(text: str | None) -> str | None:
-    """Requires-Python on one line; None, which admits all, where it cannot be read."""
-    line = one_line(text or "")
-    return line if metadata.specifiers(line) is not None else None
-
-
-def one_line(text: str) -> str:
-    """A stranger's text without control characters, blanks and line ends made one blank."""
-    return " ".join(plain(text).split())
+def is_moment(text: str) -> bool:
+    """Whether it is a time as pages write it (PEP 700), of a day that there is."""
+    try:
+        return _MOMENT.fullmatch(text) is not None and bool(datetime.fromisoformat(text))
+    except ValueError:
+        return False

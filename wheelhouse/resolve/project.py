@@ -72,12 +72,14 @@ class Project:
         no_binary: bool = False,
         hashes: frozenset[Digest] = frozenset(),
     ) -> None:
-        self.name, self.standing_in = name, standing_in
+        self.name = name
         self._from_sdist, self._no_binary, self._hashes = from_sdist or no_binary, no_binary, hashes
         self._target, self._exclude_newer = target, exclude_newer
         self._offers: dict[tuple[Version, bool], Offer] = {}
         self._cuts: dict[str, tuple[int, int]] = {}
         self._sources = _sources(name, files)
+        told = {source.listing.stand_in for source in self._sources}  # a mirror's page says that PyPI stood in
+        self.standing_in = standing_in or (target.accelerator is not None and target.accelerator in told)
         self.unnamed = [Refusal(each, BadName()) for source in self._sources for each in source.listing.unnamed]
         self.versions = Versions(())
         if len(self._sources) == 1:

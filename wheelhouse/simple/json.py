@@ -91,6 +91,7 @@ class _Meta(msgspec.Struct):
 class _Page(msgspec.Struct):
     meta: _Meta
     files: list[Entry]
+    stand_in: str | None = msgspec.field(name="_stand-in", default=None)
 
 
 _page = msgspec.json.Decoder(_Page)
@@ -106,4 +107,4 @@ def listing(project: NormalizedName, url: str, body: bytes) -> Listing:
         raise NotAPage(
             url, f"its `api-version` is {plain(json.dumps(page.meta.api_version))[:50]}, and only 1.x is known"
         )
-    return Listing.of_entries(project, url, redact(url), page.files)
+    return Listing.of_entries(project, url, redact(url), page.files, stand_in=page.stand_in)

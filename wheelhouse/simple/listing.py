@@ -68,6 +68,7 @@ class _Kept(msgspec.Struct, array_like=True):
     versions: list[str]
     groups: list[msgspec.Raw]
     unnamed: list[str]
+    stand_in: str | None = None
 
 
 _ORDINARY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}")
@@ -160,7 +161,10 @@ class Listing:
         versions: Versions,
         groups: Sequence[Sequence[Entry] | msgspec.Raw],
         unnamed: Sequence[str],
+        stand_in: str | None = None,
     ) -> None:
+        """`stand_in`: the channel in whose place PyPI's builds are listed here, as a mirror of wheelhouse says it."""
+        self.stand_in = stand_in
         self.url, self.versions, self.unnamed = url, versions, tuple(unnamed)
         self._base, self._groups = base, list(groups)
         self._links: Links | None = None
@@ -168,7 +172,9 @@ class Listing:
         self._files: dict[tuple[int, int], File] = {}
 
     @classmethod
-    def of_entries(cls, project: NormalizedName, base: str, url: str, entries: Iterable[Entry]) -> Self:
+    def of_entries(
+        cls, project: NormalizedName, base: str, url: str, entries: Iterable[Entry], *, stand_in: str | None = None
+    ) -> Self:
         """The listing of a page at `url`, whose relative links are joined to `base`; sets the entries' `tail`."""
         links = Links(base, is_local=base[:5].lower() == "file:")
         by_text: dict[str, list[Entry]] = {}
@@ -208,6 +214,7 @@ class Listing:
             versions=Versions.of(ordered, [groups[each][0] for each in ordered]),
             groups=[groups[each][1] for each in ordered],
             unnamed=unnamed,
+            stand_in=stand_in,
         )
 
     @classmethod
@@ -233,7 +240,12 @@ class Listing:
         except msgspec.DecodeError:
             return None
         return cls(
-            base=kept.base, url=kept.url, versions=Versions(kept.versions), groups=kept.groups, unnamed=kept.unnamed
+            base=kept.base,
+            url=kept.url,
+            versions=Versions(kept.versions),
+            groups=kept.groups,
+            unnamed=kept.unnamed,
+            stand_in=kept.stand_in,
         )
 
     def dump(self) -> bytes:
@@ -242,7 +254,8 @@ class Listing:
             each if isinstance(each, msgspec.Raw) else msgspec.Raw(_encoder.encode(list(map(astuple, each))))
             for each in self._groups
         ]
-        content = _encoder.encode(_Kept(self._base, self.url, list(self.versions._texts), groups, list(self.unnamed)))
+        versions, unnamed = list(self.versions._texts), list(self.unnamed)
+        content = _encoder.encode(_Kept(self._base, self.url, versions, groups, unnamed, self.stand_in))
         return content + zlib.crc32(content).to_bytes(4, "big")
 
     def rows(self, at: int) -> Sequence[Entry]:
@@ -270,7 +283,8 @@ class Listing:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Listing):
             return NotImplemented
-        same = (self.url, self.unnamed, self.versions) == (other.url, other.unnamed, other.versions)
+        same = (self.url, self.unnamed, self.stand_in) == (other.url, other.unnamed, other.stand_in)
+        same = same and self.versions == other.versions
         return same and all(self.files(at) == other.files(at) for at in range(len(self.versions)))
 
     def __hash__(self) -> int:

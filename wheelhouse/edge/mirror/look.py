@@ -10,12 +10,14 @@ from packaging.utils import NormalizedName
 from wheelhouse.digests import Digest
 from wheelhouse.edge.locks import Unreadable
 from wheelhouse.edge.mirror import tree
+from wheelhouse.edge.mirror.blobs import each
+from wheelhouse.edge.mirror.derived import addresses, pages_of, published, read_catalog, record
 from wheelhouse.edge.mirror.places import opened
 from wheelhouse.edge.mirror.storage import Storage
 from wheelhouse.errors import UsageError, WheelhouseError
 from wheelhouse.mirroring.comparing import Contents
 from wheelhouse.mirroring.listing import Listing, locks, project, projects
-from wheelhouse.mirroring.names import METADATA, file_of, lock_key, lock_of
+from wheelhouse.mirroring.names import METADATA, file_of, lock_key
 from wheelhouse.mirroring.record import Record
 from wheelhouse.mirroring.state import PREFIX, State
 
@@ -34,9 +36,9 @@ class DamagedLock(WheelhouseError):
 
 def locks_of(storage: Storage) -> dict[str, str]:
     """The text of every published lock, by `<label>/<sha256>`. Raises `DamagedLock`."""
-    found = sorted(lock for each in storage.listed("locks/") if (lock := lock_of(each.key)) is not None)
-    texts = tree.each(lambda lock: storage.read(lock_key(lock)), found)
-    held = {lock: each.content for lock, each in zip(found, texts, strict=True) if each is not None}
+    found = published(storage)
+    texts = each(lambda lock: storage.read(lock_key(lock)), found)
+    held = {lock: text.content for lock, text in zip(found, texts, strict=True) if text is not None}
     for lock, content in held.items():
         if Digest.of(content).hex != lock.partition("/")[2]:
             raise DamagedLock(storage.name, lock)
@@ -45,14 +47,14 @@ def locks_of(storage: Storage) -> dict[str, str]:
 
 def records_of(storage: Storage) -> list[Record]:
     """Every page, in order. Raises `BadRecord`."""
-    return tree.each(lambda address: tree.record(storage, address)[1], sorted(tree.addresses(storage)))
+    return each(lambda address: record(storage, address)[1], sorted(addresses(storage)))
 
 
 def state(storage: Storage) -> State:
     """What the mirror has, as the one small file that an export is made from. Raises `NoMirror`."""
     known = tree.identity(storage)
-    locks = [lock for found in storage.listed("locks/") if (lock := lock_of(found.key)) is not None]
-    return State.of(known, (digest for digest, name in _files(storage) if not name.endswith(METADATA)), locks)
+    wheels = (digest for digest, name in _files(storage) if not name.endswith(METADATA))
+    return State.of(known, wheels, published(storage))
 
 
 def _files(storage: Storage) -> Iterator[tuple[Digest, str]]:
@@ -68,7 +70,7 @@ def contents(place: str, *, endpoint: str | None = None) -> Contents:
             told = State.parse(Path(place).read_bytes(), place)
         except OSError as error:
             raise Unreadable(Path(place), (error.strerror or str(error)).lower()) from error
-        return Contents(files={each: each for each in told.files}, locks=told.locks, pages=None)
+        return Contents(files={prefix: prefix for prefix in told.files}, locks=told.locks, pages=None)
     storage = opened(place, endpoint=endpoint)
     tree.identity(storage)
     files: dict[str, str] = {}
@@ -78,9 +80,9 @@ def contents(place: str, *, endpoint: str | None = None) -> Contents:
             files[file[0].hex[:PREFIX]] = file[1]
             sizes[file[0].hex[:PREFIX]] = found.size
     pages = frozenset(
-        (record.address.folder, entry.filename, entry.digest.hex)
-        for record in records_of(storage)
-        for entry in record.entries
+        (page.address.folder, entry.filename, entry.digest.hex)
+        for page in records_of(storage)
+        for entry in page.entries
     )
     return Contents(files=files, sizes=sizes, locks=frozenset(locks_of(storage)), pages=pages)
 
@@ -88,20 +90,19 @@ def contents(place: str, *, endpoint: str | None = None) -> Contents:
 def listing(storage: Storage) -> Listing:
     """The projects, as the catalog knows them. Raises `NoMirror` and `BadCatalog`."""
     tree.identity(storage)
-    return projects(tree.read_catalog(storage))
+    return projects(read_catalog(storage))
 
 
 def listing_of_locks(storage: Storage) -> Listing:
     """The published locks."""
     tree.identity(storage)
-    there = [lock for found in storage.listed("locks/") if (lock := lock_of(found.key)) is not None]
-    return locks(sorted(there), tree.read_catalog(storage))
+    return locks(published(storage), read_catalog(storage))
 
 
 def listing_of(storage: Storage, name: NormalizedName) -> Listing:
     """The files of a project, and the pages that have each. Raises `UsageError` where no page has it."""
     tree.identity(storage)
-    found = [tree.record(storage, address)[1] for address in tree.pages_of(storage, name)]
-    if not any(each.entries for each in found):
+    found = [record(storage, address)[1] for address in pages_of(storage, name)]
+    if not any(page.entries for page in found):
         raise UsageError(f"`{storage.name}` has no `{name}`", hint="`wheelhouse mirror list` shows what it has")
     return project(name, found)

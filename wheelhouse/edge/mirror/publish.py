@@ -12,19 +12,23 @@ from packaging.version import Version
 
 from wheelhouse.digests import Digest, DigestMismatch
 from wheelhouse.edge import files
-from wheelhouse.edge.mirror import tree
+from wheelhouse.edge.mirror import derived, tree
+from wheelhouse.edge.mirror.blobs import Blob, missing
+from wheelhouse.edge.mirror.derived import published
 from wheelhouse.edge.mirror.storage import Storage
-from wheelhouse.edge.mirror.tree import Blob, Change, Changes
+from wheelhouse.edge.mirror.tree import Change, Changes
 from wheelhouse.edge.store import Store
 from wheelhouse.edge.verification import Damaged, NotFetched
 from wheelhouse.errors import UsageError, WheelhouseError
 from wheelhouse.lock import LockedPackage, LockedWheel
+from wheelhouse.lock.times import written
 from wheelhouse.metadata import read_metadata
 from wheelhouse.mirroring.catalog import LockRow
 from wheelhouse.mirroring.channels import placed
-from wheelhouse.mirroring.names import METADATA, Address, file_key, lock_key, lock_of, wheel
+from wheelhouse.mirroring.description import Described, described, one_line
+from wheelhouse.mirroring.names import METADATA, Address, file_key, lock_key, wheel
 from wheelhouse.mirroring.publication import Publication, republished
-from wheelhouse.mirroring.record import Described, Entry, Record, described
+from wheelhouse.mirroring.record import Entry, Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +64,7 @@ def add(storage: Storage, publications: Sequence[Publication], store: Store, *, 
     wheels = _wheels(publications, store)
     tree.made(storage)
     blobs = [blob for found in wheels.values() for blob in _blobs(found, store)]
-    absent = {blob.key for blob in tree.missing(storage, blobs)}
+    absent = {blob.key for blob in missing(storage, blobs)}
     pages: dict[Address, list[tuple[Entry, str]]] = {}
     for each in publications:
         for address, pins in placed(each.lock).items():
@@ -139,6 +143,8 @@ def _entry(pin: LockedPackage, wheels: Mapping[str, _Wheel], lock: str, added: s
         size=found.size,
         metadata=found.described.metadata,
         requires_python=found.described.requires_python,
+        upload_time=None if pin.wheel.upload_time is None else written(pin.wheel.upload_time),
+        yanked=None if pin.wheel.yanked is None else one_line(pin.wheel.yanked),
         requires=found.described.requires,
         locks=(lock,),
         added=added,
@@ -154,14 +160,7 @@ def _merged(pages: Mapping[Address, Sequence[tuple[Entry, str]]], record: Record
 
 def _row(each: Publication, wheels: Mapping[str, _Wheel], added: str) -> LockRow:
     keys = {file_key(wheel.digest, wheel.filename) for wheel in each.lock.wheels()}
-    label, _, sha256 = each.reference.partition("/")
-    size = sum(wheels[key].size for key in keys)
-    return LockRow(label=label, sha256=sha256, files=len(keys), size=size, added=added)
-
-
-def published(storage: Storage) -> tuple[str, ...]:
-    """`<label>/<sha256>` of every lock that the mirror has, sorted."""
-    return tuple(sorted(lock for found in storage.listed("locks/") if (lock := lock_of(found.key)) is not None))
+    return LockRow.of(each.reference, {key: wheels[key].size for key in keys}, added)
 
 
 def remove_lock(storage: Storage, reference: str) -> Changes:
@@ -185,7 +184,7 @@ def _pages_of(storage: Storage, reference: str, content: bytes) -> list[Address]
             return sorted(placed(republished(content.decode(), lock_key(reference)).lock))
     except (WheelhouseError, UnicodeDecodeError):
         pass
-    return sorted(tree.addresses(storage))
+    return sorted(derived.addresses(storage))
 
 
 def remove_project(storage: Storage, project: NormalizedName, version: Version | None) -> Changes:
@@ -194,7 +193,7 @@ def remove_project(storage: Storage, project: NormalizedName, version: Version |
     Raises `UsageError` where no page has it.
     """
     tree.identity(storage)
-    every = tree.pages_of(storage, project)
+    every = derived.pages_of(storage, project)
     change = Change(pages=every, edit=lambda record: record.without_version(version))
     changes = tree.commit(storage, change) if every else None
     if changes is None or not changes.pages:

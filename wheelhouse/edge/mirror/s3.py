@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
 import re
-import threading
-import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -15,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wheelhouse.digests import Check, Digest
-from wheelhouse.edge.mirror.storage import CHUNK, SILENT_WAIT, CannotStore, Changed, Gone, Held, Listed, silent
+from wheelhouse.edge.mirror.lease import LEASE_SECONDS, Lease
+from wheelhouse.edge.mirror.storage import CHUNK, CannotStore, Changed, Gone, Held, Listed, silent
 from wheelhouse.errors import UsageError, WheelhouseError
 from wheelhouse.events import Listener, Said
 from wheelhouse.mirroring.names import LEASES, file_of, is_key
@@ -28,11 +25,10 @@ _URL = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<pre
 _PREFIX = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _STATUS = re.compile(r"status code: ([0-9]{3}(?: [A-Za-z]+)*)")
 _UNANSWERED = re.compile(r"Error performing \w+ (?P<server>https?://[^/\s]+).* - HTTP error: (?P<why>.*)", re.DOTALL)
-_CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
+_CODE = re.compile(r"<Code>([A-Za-z0-9]{1,60})</Code>")
 _RETRIES = {"max_retries": 8, "retry_timeout": timedelta(seconds=60)}
+_ONCE = {**_RETRIES, "max_retries": 1}
 _PART = 16 << 20  # bytes of a part; S3 takes 10,000 of them, and the largest wheels have 4 GB
-LEASE_SECONDS = 60.0
-_LONGEST_WAIT = 900.0  # seconds for another writer; the commit phase of the largest lock takes a few
 
 
 class Missing(WheelhouseError):
@@ -46,32 +42,6 @@ class Missing(WheelhouseError):
 
     def __str__(self) -> str:
         return f"{self.what} needs a library that is not installed here"
-
-
-class Busy(WheelhouseError):
-    """Somebody else changes the mirror, and does not come to an end."""
-
-    hint = "run the same command again"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-    def __str__(self) -> str:
-        return f"`{self.name}` is being changed by somebody else all the time"
-
-
-class LeaseLost(WheelhouseError):
-    """This process stood still for so long that another may have taken over; nothing more is written."""
-
-    hint = "run the same command again: it completes what is there"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-    def __str__(self) -> str:
-        return f"the right to change `{self.name}` ran out while this command stood still"
 
 
 class Bucket:
@@ -102,8 +72,11 @@ class Bucket:
         if not any(os.environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION")):
             options["region"] = "us-east-1"
         self._store: S3Store = S3Store(found["bucket"], prefix=prefix or None, **options)
-        self._lease: _Lease | None = None
-        self._conditions: bool | None = None  # whether the server heeds If-Match and If-None-Match
+        # a server that knows no conditions says so with a 501, which is tried again like any other 5xx
+        self._asking: S3Store = S3Store(found["bucket"], prefix=prefix or None, **{**options, "retry_config": _ONCE})
+        self._lease: Lease | None = None
+        self._asked = False
+        self._condition: Callable[[str], str] | None = None  # how an ETag is written for the server's If-Match
 
     @property
     def name(self) -> str:
@@ -120,7 +93,9 @@ class Bucket:
             try:
                 found = self._store.get(key)
                 return Held(bytes(found.bytes()), found.meta.get("e_tag") or "")
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                if _is_no_bucket(_reason(str(error))):
+                    raise
                 return None
 
     def write(self, key: str, content: bytes, *, over: Held | None = None) -> None:
@@ -129,8 +104,8 @@ class Bucket:
         self._judge(key)
         self._may_write()
         mode: Any = "overwrite"
-        if over is not None and over.version and self._conditions:
-            mode = {"e_tag": over.version}
+        if over is not None and over.version and self._condition is not None:
+            mode = {"e_tag": self._condition(over.version)}
         with self._telling(key):
             try:
                 self._store.put(key, content, attributes=_attributes(key), mode=mode, use_multipart=False)
@@ -209,13 +184,14 @@ class Bucket:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        lease = _Lease(self, self._store, self._seconds)
+        lease = Lease(self.name, self._store, self._seconds)
         with self._telling(LEASES):
             lease.take(self._tell_of_waiting)
-            if self._conditions is None:
-                self._conditions = lease.is_conditional()
-        self._lease = lease
         try:
+            if not self._asked:
+                with self._telling(LEASES):
+                    self._condition, self._asked = lease.condition(self._asking), True
+            self._lease = lease
             yield
         finally:
             self._lease = None
@@ -250,105 +226,9 @@ class Bucket:
             reason = _reason(str(error))
             refused = isinstance(error, PermissionDeniedError | UnauthenticatedError) or reason[:3] in ("401", "403")
             hint = "set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` to a key that may do this" if refused else ""
+            if _is_no_bucket(reason):
+                hint = "make the bucket first, with the tool of its store; wheelhouse makes none"
             raise CannotStore(self.name, reason, hint=hint) from error
-
-
-class _Lease:
-    """The right to change pages, as an object below `.lease/` that its holder writes again and again.
-
-    It asks nothing of a server but that a listing shows what was put before: put a ticket, list, and hold the lease if
-    the ticket is the only one; else take it back and wait. Of two who do this at once at least one sees the other. A
-    ticket that nobody has renewed for `seconds`, by our own clock, is of somebody who crashed.
-    """
-
-    def __init__(self, bucket: Bucket, store: S3Store, seconds: float) -> None:
-        self._bucket, self._store, self._seconds = bucket, store, seconds
-        self._key = f"{LEASES}{uuid.uuid4().hex}"
-        self._renewed = 0.0
-        self._lost = False
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def take(self, tell: Callable[[], None]) -> None:
-        """Wait for it; `tell` is called once where that takes long. Raises `Busy`."""
-        started, pause, told = time.monotonic(), 0.02, False
-        seen: dict[tuple[str, object], float] = {}
-        while True:
-            if not self._others(seen):
-                self._renewed = time.monotonic()
-                self._put()
-                if not self._others(seen):
-                    break
-                self._store.delete(self._key)
-            if time.monotonic() - started > _LONGEST_WAIT:
-                raise Busy(self._bucket.name)
-            if not told and time.monotonic() - started > SILENT_WAIT:
-                told = True
-                tell()
-            time.sleep(pause * (0.5 + random.random()))  # noqa: S311
-            pause = min(pause * 1.5, self._seconds / 20, 1.0)
-        self._thread = threading.Thread(target=self._renew, daemon=True)
-        self._thread.start()
-
-    def release(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-        if not self._lost:
-            from obstore.exceptions import BaseError
-
-            with suppress(BaseError, OSError):  # it runs out by itself
-                self._store.delete(self._key)
-
-    def check(self) -> None:
-        """Raises `LeaseLost` where another may have taken over."""
-        if self._lost or time.monotonic() - self._renewed > self._seconds / 2:
-            self._lost = True
-            raise LeaseLost(self._bucket.name)
-
-    def is_conditional(self) -> bool:
-        """Whether the server refuses to create what is there."""
-        from obstore.exceptions import AlreadyExistsError, BaseError
-
-        try:
-            self._store.put(self._key, b"", mode="create", use_multipart=False)
-        except AlreadyExistsError:
-            return True
-        except BaseError:
-            return False
-        return False
-
-    def _others(self, seen: dict[tuple[str, object], float]) -> bool:
-        """Whether somebody else holds the lease or asks for it. `seen`: since when each ticket looks as it does."""
-        now, others = time.monotonic(), False
-        for batch in self._store.list(LEASES.rstrip("/")):
-            for each in batch:
-                if each["path"] == self._key:
-                    continue
-                since = seen.setdefault((each["path"], (each["last_modified"], each["size"])), now)
-                if now - since > self._seconds:
-                    self._store.delete(each["path"])
-                else:
-                    others = True
-        return others
-
-    def _put(self) -> None:
-        self._store.put(self._key, b"", use_multipart=False)
-
-    def _renew(self) -> None:
-        from obstore.exceptions import BaseError
-
-        turn = 0
-        while not self._stop.wait(self._seconds / 6):
-            now = time.monotonic()
-            if now - self._renewed > self._seconds / 2:
-                self._lost = True
-                return
-            turn += 1
-            with suppress(BaseError, OSError):
-                # its size changes too: some servers tell times in seconds only
-                self._store.put(self._key, b"." * (turn % 100), use_multipart=False)
-                self._renewed = now
 
 
 def _reason(text: str) -> str:
@@ -361,6 +241,10 @@ def _reason(text: str) -> str:
             return f"`{unanswered['server']}` does not answer ({unanswered['why'][:200]})"
         return told[:300]
     return status[1] if code is None else f"{status[1]} ({code[1]})"
+
+
+def _is_no_bucket(reason: str) -> bool:
+    return reason.endswith("(NoSuchBucket)")
 
 
 def _attributes(key: str) -> dict[str, str]:

@@ -62,9 +62,15 @@ function versionKey(version) {
   return [...parts.map((part) => (/\d/.test(part) ? "7" + part.padStart(20, "0") : RANKS[part] || "1" + part)), "4"].join(" ");
 }
 
-/** The newest final release, or the newest of all where none is final; `versions` are newest first. */
+/** Whether installers leave a version alone that nobody names: each of its files was yanked (PEP 592). */
+function isYanked({ files = [] }) {
+  return files.length > 0 && files.every(({ yanked }) => yanked);
+}
+
+/** The newest final release that is not yanked, else the newest that has most of this; `versions` are newest first. */
 function newestOf(versions) {
-  return versions.find(({ version }) => !/[abc]|dev|pre/i.test(version.split("+")[0])) || versions[0];
+  const finals = versions.filter(({ version }) => !/[abc]|dev|pre/i.test(version.split("+")[0]));
+  return finals.find((each) => !isYanked(each)) || finals[0] || versions[0];
 }
 
 /** `[{version, files}]` from a project's pages (`{simple: page, cu121: page}`): newest first, each file once. */
@@ -300,7 +306,7 @@ function projectView(catalog, at, root, pages, by) {
     newest && h("h2", null, "Versions and files"),
     versions.map(({ version, files }, number) => h("div", { class: "release" }, fold(
       [span("version", version), " ",
-        span("meta", counted(files.length, "file") + " · " + readable(sum(files)))],
+        span("meta", counted(files.length, "file") + " · " + readable(sum(files)) + (isYanked({ files }) ? " · yanked" : ""))],
       h("ul", { class: "files" }, files.map(fileView)), number < 2 || versions.length < 4))),
   ];
 }
@@ -349,7 +355,7 @@ function fileView(file) {
     file.yanked && h("p", { class: "yanked" }, "Yanked: " + file.yanked),
     h("dl", null,
       file.python && row("Python", h("code", null, file.python)),
-      file.released && row("Released", h("time", null, file.released)),
+      file.released && row("Uploaded", h("time", null, file.released)),
       moment(file.added, locks),
       file.channels[0] !== SIMPLE || file.channels[1] ? row("Index", file.channels.join(", ")) : null,
       digest(file.sha256, file.filename)));

@@ -1,31 +1,28 @@
-"""Crossing the wall: what is written for the other side, and what is taken from there."""
+"""Crossing the wall, the other side: an export is judged as a whole, then published."""
 
 from __future__ import annotations
 
-import io
-import shutil
-import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from wheelhouse.digests import Check, Digest
-from wheelhouse.edge import files
+from wheelhouse.digests import Digest
 from wheelhouse.edge.mirror import tree
-from wheelhouse.edge.mirror.look import locks_of, records_of
+from wheelhouse.edge.mirror.blobs import Blob, each, missing
+from wheelhouse.edge.mirror.exporting import small_file
+from wheelhouse.edge.mirror.look import locks_of
 from wheelhouse.edge.mirror.reading import BadExport, Reader, opened
-from wheelhouse.edge.mirror.storage import Gone, Storage
-from wheelhouse.edge.mirror.tree import TOOL, Blob, Change
-from wheelhouse.errors import UsageError, WheelhouseError
+from wheelhouse.edge.mirror.storage import Storage
+from wheelhouse.edge.mirror.tree import Change
+from wheelhouse.errors import WheelhouseError
 from wheelhouse.metadata import read_metadata
 from wheelhouse.mirroring.catalog import LockRow
 from wheelhouse.mirroring.channels import placed
-from wheelhouse.mirroring.export import MANIFEST, SUMS, Manifest, delta, entry, key_of, sums
+from wheelhouse.mirroring.export import MANIFEST, Manifest, entry, key_of
 from wheelhouse.mirroring.names import METADATA, Address, file_key, file_of, lock_key
 from wheelhouse.mirroring.publication import Publication, republished
 from wheelhouse.mirroring.record import Entry, Record
-from wheelhouse.mirroring.state import State
 
 
 class ForeignExport(WheelhouseError):
@@ -42,15 +39,6 @@ class ForeignExport(WheelhouseError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exported:
-    """What was written. Sizes are in bytes."""
-
-    manifest: Manifest
-    files: int  # wheels
-    size: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Imported:
     """What was taken. `new` counts wheels that were not there."""
 
@@ -58,142 +46,6 @@ class Imported:
     files: int
     new: int
     pages: int
-
-
-def export(storage: Storage, output: Path, since: State | None) -> Exported:
-    """Write what the other side lacks to a folder, or to one tar file where `output` ends with `.tar`.
-
-    Every byte is verified on the way. Raises `UsageError` where `output` exists, `Gone` and `DigestMismatch` where the
-    mirror itself is damaged.
-    """
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise UsageError(f"`{output}` is there already", hint="name a new folder or tar file, or move this one away")
-    known = tree.identity(storage)
-    texts = locks_of(storage)
-    rows = tree.read_catalog(storage).locks
-    moments = {lock: row.added if (row := rows.get(_pair(lock))) is not None else None for lock in texts}
-    manifest = delta(records_of(storage), moments, mirror=known.id, since=since, tool=TOOL)
-    wheels: dict[str, Digest] = {key_of(file): Digest(file.sha256) for page in manifest.pages for file in page.files}
-    for lock in manifest.locks:
-        published = republished(texts[lock], lock_key(lock)).lock
-        wheels |= {file_key(wheel.digest, wheel.filename): wheel.digest for wheel in published.wheels()}
-    if since is not None:
-        wheels = {key: digest for key, digest in wheels.items() if not since.has(digest)}
-    small = {f"{key}{METADATA}": _small(storage, f"{key}{METADATA}") for key in sorted(wheels)}
-    small |= {lock_key(lock): texts[lock].encode() for lock in manifest.locks}
-    small[MANIFEST] = manifest.text().encode()
-    digests = {**wheels, **{name: Digest.of(content) for name, content in small.items()}}
-    small[SUMS] = sums(digests).encode()
-    sizes = dict(zip(wheels, tree.each(partial(_size, storage), wheels), strict=True))
-    write = _write_tar if output.suffix == ".tar" else _write_folder
-    try:
-        write(output, storage, small, wheels, sizes)
-    except OSError as error:
-        raise files.CannotWrite(output, (error.strerror or str(error)).lower()) from error
-    return Exported(manifest=manifest, files=len(wheels), size=sum(sizes.values()))
-
-
-def _pair(lock: str) -> tuple[str, str]:
-    label, _, sha256 = lock.partition("/")
-    return label, sha256
-
-
-def _small(storage: Storage, key: str) -> bytes:
-    held = storage.read(key)
-    if held is None:
-        raise Gone(storage.name, key)
-    return held.content
-
-
-def _size(storage: Storage, key: str) -> int:
-    size = storage.size(key)
-    if size is None:
-        raise Gone(storage.name, key)
-    return size
-
-
-def _verified(storage: Storage, key: str, digest: Digest, size: int) -> Iterator[bytes]:
-    check = Check(key.rpartition("/")[2], expected=digest, size=size)
-    for chunk in storage.stream(key):
-        check.update(chunk)
-        yield chunk
-    check.finish()
-
-
-def _write_folder(
-    output: Path,
-    storage: Storage,
-    small: Mapping[str, bytes],
-    wheels: Mapping[str, Digest],
-    sizes: Mapping[str, int],
-) -> None:
-    """Beside its place, then there in one step."""
-    fresh = files.beside(output)
-    try:
-        for name, digest in sorted(wheels.items()):
-            path = fresh / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as file:
-                for chunk in _verified(storage, name, digest, sizes[name]):
-                    file.write(chunk)
-        for name, content in sorted(small.items()):
-            path = fresh / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        if output.exists():
-            output.rmdir()
-        fresh.rename(output)
-    finally:
-        if fresh.exists():
-            shutil.rmtree(fresh, ignore_errors=True)
-
-
-class _Chunks:
-    """Chunks as `tarfile` reads a file."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks, self._rest = chunks, b""
-
-    def read(self, size: int = -1, /) -> bytes:
-        taken = bytearray(self._rest)
-        while size < 0 or len(taken) < size:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                break
-            taken += chunk
-        size = len(taken) if size < 0 else size
-        self._rest = bytes(taken[size:])
-        return bytes(taken[:size])
-
-
-def _write_tar(
-    output: Path,
-    storage: Storage,
-    small: Mapping[str, bytes],
-    wheels: Mapping[str, Digest],
-    sizes: Mapping[str, int],
-) -> None:
-    """An uncompressed tar (wheels are compressed), the same bytes for the same content; digests come first."""
-    temporary = files.beside(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as archive:
-
-            def put(name: str, size: int, content: io.BytesIO | _Chunks) -> None:
-                info = tarfile.TarInfo(name)
-                info.size = size
-                archive.addfile(info, content)
-
-            for name in sorted(small, key=lambda name: (name != SUMS, name != MANIFEST, name)):
-                put(name, len(small[name]), io.BytesIO(small[name]))
-            for name, digest in sorted(wheels.items()):
-                chunks = _verified(storage, name, digest, sizes[name])
-                put(name, sizes[name], _Chunks(chunks))
-                for _ in chunks:  # the verdict comes behind the last byte
-                    pass
-        files.settle(temporary, output)
-    finally:
-        files.remove(temporary)
 
 
 def take(storage: Storage, path: Path, *, from_any: bool = False) -> Imported:
@@ -208,7 +60,7 @@ def take(storage: Storage, path: Path, *, from_any: bool = False) -> Imported:
         blobs, sizes = _blobs(storage, reader, manifest, locks, path)
         pages = _pages(storage, reader, manifest, locks, sizes, path)
         known = tree.made(storage)
-        absent = tree.missing(storage, blobs)
+        absent = missing(storage, blobs)
         change = Change(
             pages=sorted(pages),
             edit=partial(_merged, pages),
@@ -262,7 +114,7 @@ def _blobs(
     for found in locks.values():
         wanted |= {file_key(wheel.digest, wheel.filename) for wheel in found.lock.wheels()}
     elsewhere = sorted(wanted - carried.keys())
-    there = dict(zip(elsewhere, tree.each(storage.size, elsewhere), strict=True))
+    there = dict(zip(elsewhere, each(storage.size, elsewhere), strict=True))
     lacking = [key for key, size in there.items() if size is None]
     if lacking:
         raise _lacking(storage, path, lacking)
@@ -324,7 +176,7 @@ def _pages(
                 if key not in told:
                     if key in reader.digests:
                         continue  # told as damaged
-                    told[key] = _small(storage, f"{key}{METADATA}")
+                    told[key] = small_file(storage, f"{key}{METADATA}")
                 found.setdefault(page.address, []).append(entry(file, page.address, told[key]))
             except WheelhouseError as error:
                 problems.append(str(error))
@@ -359,18 +211,11 @@ def _told(reader: Reader) -> tuple[dict[str, bytes], list[str]]:
 
 
 def _merged(pages: Mapping[Address, Sequence[tuple[Entry, str]]], record: Record) -> Record:
-    for each, summary in pages[record.address]:
-        record = record.merged([each], summary)
+    for fresh, summary in pages[record.address]:
+        record = record.merged([fresh], summary)
     return record
 
 
 def _row(lock: str, found: Publication, manifest: Manifest, sizes: Mapping[str, int]) -> LockRow:
-    label, sha256 = _pair(lock)
     keys = {file_key(wheel.digest, wheel.filename) for wheel in found.lock.wheels()}
-    return LockRow(
-        label=label,
-        sha256=sha256,
-        files=len(keys),
-        size=sum(sizes[key] for key in keys),
-        added=manifest.locks[lock],
-    )
+    return LockRow.of(lock, {key: sizes[key] for key in keys}, manifest.locks[lock])
