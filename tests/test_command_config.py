@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from world import FakeIndex, build_wheel, pip_wheel
+from world import FakeIndex, FakePyTorch, build_sdist, build_wheel, pip_wheel
 from world.project import CLOSED, Project
 
 PY310, PY311 = "linux-x86_64-py310", "linux-x86_64-py311"
+CU121 = "nvidia-cuda-runtime-cu12==12.1.105"
 
 
 @pytest.fixture
@@ -157,6 +158,59 @@ def test_routes_and_overrides_count(project: Project, index: FakeIndex) -> None:
         )
         ran = project.run("lock", "mycompany_core")
         assert (ran.code, project.pins(PY310)) == (0, {"app": "1.0", "lib": "2.0", "mycompany-core": "1.0"})
+
+
+@pytest.mark.parametrize("command", ["lock", "build"])
+def test_extras_and_groups_of_the_project_count(project: Project, command: str) -> None:
+    (project.folder / "pyproject.toml").write_text(
+        '[project]\nname = "x"\nversion = "1"\ndependencies = ["app<2"]\n'
+        '[project.optional-dependencies]\nmore = ["lib<2"]\nnone = ["nosuch"]\n'
+        '[dependency-groups]\ndev = ["added"]\nnone = ["nosuch"]\n'
+    )
+    project.default.add(build_wheel("added", "1.0"))  # type: ignore[attr-defined]
+    head = f'targets = ["{PY310}"]\nindex-url = "INDEX"\nrequirements = ["pyproject.toml"]\n'
+    write(project, head + 'extras = ["more"]\n')
+    assert (project.run(command).code, project.pins(PY310)) == (0, {"app": "1.0", "lib": "1.0"})
+    write(project, head + 'groups = ["dev"]\n')
+    assert project.run(command, "--upgrade").code == 0
+    assert project.pins(PY310) == {"added": "1.0", "app": "1.0", "lib": "2.0"}
+    ran = project.run(command, "--extra", "more")  # what is typed counts in place of the key
+    assert (ran.code, project.pins(PY310)["lib"]) == (0, "1.0")
+
+
+def test_pre_releases_count_where_the_file_says_so(project: Project, index: FakeIndex) -> None:
+    index.add(build_wheel("lib", "3.0rc1"))
+    write(project, f'targets = ["{PY310}"]\nindex-url = "INDEX"\n')
+    assert (project.run("lock", "lib").code, project.pins(PY310)) == (0, {"lib": "2.0"})
+    write(project, f'targets = ["{PY310}"]\nindex-url = "INDEX"\npre = true\n')
+    assert (project.run("lock", "lib", "--upgrade").code, project.pins(PY310)) == (0, {"lib": "3.0rc1"})
+
+
+def test_old_releases_are_accepted_by_the_name_that_the_file_has(project: Project, index: FakeIndex) -> None:
+    index.add(build_sdist("lib", "3.0"))
+    write(project, f'targets = ["{PY310}"]\nindex-url = "INDEX"\n')
+    assert project.run("lock", "lib").code == 1
+    write(project, f'targets = ["{PY310}"]\nindex-url = "INDEX"\nallow-older = ["Lib"]\n')
+    assert (project.run("lock", "lib").code, project.pins(PY310)) == (0, {"lib": "2.0"})
+
+
+def test_where_torch_comes_from_is_the_files_to_say(project: Project, index: FakeIndex) -> None:
+    label = "linux-x86_64-cu121-py310"
+    head = f'targets = ["{label}"]\nindex-url = "INDEX"\n'
+    index.add(build_wheel("torch", "2.1.2", tag="cp310-cp310-manylinux1_x86_64", requires=[CU121]))
+    index.add(build_wheel("nvidia-cuda-runtime-cu12", "12.1.105", tag="py3-none-manylinux1_x86_64"))
+    with FakePyTorch(empty=True) as pytorch:
+        pytorch.add(build_wheel("torch", "2.1.2+cu121", tag="cp310-cp310-linux_x86_64"), channel="cu121")
+        write(project, f'{head}pytorch-url = "{pytorch.url}/whl"\n')
+        assert project.run("lock", "torch").code == 0
+        assert project.pins(label) == {"torch": "2.1.2+cu121"}
+        write(project, f'{head}pytorch-url = "{pytorch.url}/whl"\ntorch-index = "pypi"\n')
+        assert project.run("lock", "torch", "--upgrade").code == 0
+        assert project.pins(label) == {"nvidia-cuda-runtime-cu12": "12.1.105", "torch": "2.1.2"}
+    write(project, f'{head}pytorch-url = "{CLOSED}/whl"\ntorch-index = "pytorch"\n')
+    ran = project.run("lock", "torch", "--upgrade")
+    assert (ran.code, ran.out) == (1, "")
+    assert "hint: drop `--torch-index pytorch` to let PyPI stand in\n" in ran.err
 
 
 def test_a_variable_in_a_url_keeps_the_password_out_of_the_file(tmp_path: Path) -> None:

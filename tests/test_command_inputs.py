@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -187,6 +188,20 @@ def test_a_standard_lock_of_others_is_taken_too(project: Project, index: FakeInd
     assert project.run("fetch", "pylock.theirs.toml", *FOR, "--index-url", index.simple).code == 0
     assert project.run("bundle", "pylock.theirs.toml", *FOR).out == f"bundles/{PY310}\n"
     assert project.run("tree", "pylock.theirs.toml", *FOR).out == "lib 1.0\n1 package\n"
+
+
+def test_their_lock_is_compared_for_the_target_that_is_named(project: Project) -> None:
+    assert project.lock("app<2", *FOR).code == 0
+    ours = project.path(PY310).read_text()
+    write(project, "pylock.toml", ours[: ours.index("[tool.wheelhouse]")])
+    assert project.lock("app", "--upgrade", *FOR).code == 0
+    ran = project.run("diff", "pylock.toml", f"lockfiles/pylock.{PY310}.toml", *FOR, "--json")
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    assert (found["old"]["target"], found["new"]["target"]) == (PY310, PY310)
+    assert [(each["name"], each["kind"]) for each in found["changes"]] == [("app", "upgraded")]
+    ran = project.run("diff", "pylock.toml", f"lockfiles/pylock.{PY310}.toml")
+    assert (ran.code, ran.out) == (2, "")
 
 
 def test_their_lock_wants_a_target(theirs: Project, index: FakeIndex) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from world import Corrupt, FakeIndex, build_sdist, build_wheel, pip_wheel
+from world.backends import OWN_PYTHON, sdist
 from world.cli import Ran
 from world.project import Project
 
@@ -58,6 +59,16 @@ def test_lock_tells_what_was_locked(project: Project) -> None:
             }
         ]
     }
+
+
+def test_tree_tells_what_is_built_before_and_after_it_was(project: Project, index: FakeIndex) -> None:
+    index.add(sdist("made", "1.0", metadata_version="2.2"))
+    label = f"linux-x86_64-{OWN_PYTHON}"
+    assert project.lock("leaf", "made", "--from-sdist", "made", "--target", label).code == 0
+    assert project.run("fetch").code == 0
+    for path in (project.path(label), project.folder / "wheels" / label / "pylock.toml"):
+        (lock,) = document(project.run("tree", path, "--json"))["locks"]
+        assert {each["name"]: each["built"] for each in lock["packages"]} == {"leaf": False, "made": True}
 
 
 def test_lock_tells_what_is_held_back(project: Project, index: FakeIndex) -> None:
@@ -148,6 +159,28 @@ def test_why_tells_the_chain_and_who_asks(project: Project) -> None:
     assert project.run("why", "leaf").out.splitlines()[-1] == "  limited by the constraint `leaf<9`"
 
 
+def test_why_tells_who_asked_by_null_and_what_is_held_back(project: Project, index: FakeIndex) -> None:
+    index.add(build_wheel("leaf", "1.5", tag="cp310-cp310-manylinux_2_39_x86_64"))
+    assert project.lock("leaf", *FOR).code == 0
+    (lock,) = document(project.run("why", "leaf", "--json"))["locks"]
+    assert lock["required-by"] == [{"by": None, "requirement": "leaf"}]
+    reason = "is for another platform (`cp310-cp310-manylinux_2_39_x86_64`)"
+    assert lock["held-back"] == {"newer": "1.5", "reason": reason}
+
+
+def test_check_tells_each_lock_and_its_path(project: Project) -> None:
+    assert project.lock("leaf", *FOR, "--target", PY311).code == 0
+    paths = [f"lockfiles/pylock.{label}.toml" for label in (PY310, PY311)]
+    assert document(project.run("check", "--json")) == {
+        "locks": [
+            {"target": PY310, "path": paths[0], "findings": []},
+            {"target": PY311, "path": paths[1], "findings": []},
+        ]
+    }
+    told = project.run("check").out
+    assert told == "".join([project.run("check", paths[0]).out, "\n", project.run("check", paths[1]).out])
+
+
 def constraints(project: Project, text: str) -> str:
     (project.folder / "c.txt").write_text(f"{text}\n")
     return "c.txt"
@@ -192,6 +225,17 @@ def test_targets_tell_what_a_label_means(project: Project) -> None:
     }
     parts = document(project.run("targets", "--json"))["parts"]
     assert parts[0] == {"part": "OS", "values": "linux, windows, macos (macos14)"}
+
+
+def test_targets_tell_every_part_that_a_label_names(project: Project) -> None:
+    label = "linux-x86_64-cu121-py313t-glibc2.28-driver535.104.05-sm80"
+    macos = "macos13-arm64-py312"
+    ours, mac = document(project.run("targets", label, macos, "--json"))["targets"]
+    parts = ("os", "arch", "accelerator", "python", "free-threaded", "libc", "macos", "driver", "gpu")
+    assert [ours[part] for part in parts] == [
+        "linux", "x86_64", "cu121", "3.13", True, "glibc 2.28", None, "535.104.05", "sm80",
+    ]  # fmt: skip
+    assert [mac[part] for part in parts] == ["macos", "aarch64", None, "3.12", False, None, "13.0", None, None]
 
 
 def test_cache_info_tells_counts_and_bytes(project: Project) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from world import FakeIndex, Status, build_sdist, build_wheel, pip_wheel
+from world.cli import wheelhouse
+from world.faults import Fault, Request, Response
 from world.project import Project
 
 LABEL = "linux-x86_64-py310"
@@ -521,3 +523,34 @@ def test_an_extra_that_names_one_version_doubts_no_other(project: Project, index
     ran = project.lock("user==6.0", "lib", *TARGET)
     assert ran.code == 0
     assert "supports" not in ran.err
+
+
+# What is asked ahead
+
+
+class Until(Fault):
+    """Answers when something else has been asked, else it is not there: whoever asks one after the other fails."""
+
+    def __init__(self, asked: threading.Event) -> None:
+        self._asked = asked
+
+    def answered(self, request: Request, response: Response) -> Response:
+        return response if self._asked.wait(20) else Response(404)
+
+
+class Told(Fault):
+    def __init__(self, asked: threading.Event) -> None:
+        self._asked = asked
+
+    def asked(self, request: Request) -> Request:
+        self._asked.set()
+        return request
+
+
+def test_the_page_of_pip_is_asked_for_while_the_first_project_is_waited_for(project: Project, index: FakeIndex) -> None:
+    """The installer is chosen last; a line that is slow is not waited for once more."""
+    asked = threading.Event()
+    index.fault("/simple/pip/", Told(asked))
+    index.fault("/simple/lib/", Until(asked))
+    ran = wheelhouse("lock", *project.indexes, "lib", *TARGET, cwd=project.folder)
+    assert (ran.code, asked.is_set()) == (0, True), ran.err

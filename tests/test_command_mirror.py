@@ -97,7 +97,7 @@ def test_a_lock_is_removed_by_its_file_or_by_its_name_and_gc_asks_first(project:
     again = project.run("mirror", "remove", project.path(PY310), "--from", "mirror")
     assert again.code == 2
     assert "has not published" in again.err
-    assert project.run("mirror", "remove", PY311, "--from", "mirror").code == 0
+    assert project.run("mirror", "remove", f"{PY311}/", "--from", "mirror").code == 0  # as a shell completes it
     assert project.run("mirror", "list", "mirror").out == ""
 
 
@@ -184,6 +184,31 @@ def test_a_mirror_crosses_the_wall(project: Project) -> None:
     assert ran.err.endswith("\n\nhint: nothing was changed; copy the export again, or make it anew\n")
 
 
+def test_a_second_source_is_taken_from_only_where_that_is_asked_for(project: Project) -> None:
+    for name, label in (("one", PY310), ("two", PY311)):
+        assert project.run("mirror", "add", "--to", name, "--target", label).code == 0
+        assert project.run("mirror", "export", name, "--output", f"{name}.tar").code == 0
+    assert project.run("mirror", "import", "one.tar", "--to", "inside").code == 0
+    before = project.run("mirror", "state", "inside").out
+    ran = project.run("mirror", "import", "two.tar", "--to", "inside")
+    assert (ran.code, ran.out, "`--from-any`" in ran.err) == (1, "", True), ran.err
+    assert project.run("mirror", "state", "inside").out == before
+    assert project.run("mirror", "import", "two.tar", "--to", "inside", "--from-any").out == "inside\n"
+    assert len(project.run("mirror", "list", "inside", "--locks").out.splitlines()) == 2
+
+
+def test_a_quick_look_judges_files_by_their_size(project: Project) -> None:
+    assert project.run("mirror", "add", "--to", "mirror", "--target", PY310).code == 0
+    (wheel,) = (project.folder / "mirror").rglob(LIB.filename)
+    content = wheel.read_bytes()
+    wheel.unlink()
+    wheel.write_bytes(content[::-1])
+    assert project.run("mirror", "verify", "mirror", "--quick").out == "mirror: good\n"
+    assert project.run("mirror", "verify", "mirror").code == 1
+    wheel.write_bytes(content[:-1])
+    assert project.run("mirror", "verify", "mirror", "--quick").code == 1
+
+
 def test_a_mirror_may_lie_in_a_bucket(project: Project, s3: Buckets) -> None:
     place = f"s3://{BUCKET}/command"
     endpoint = {key: value for key, value in s3.variables.items() if key != "AWS_ENDPOINT_URL"}
@@ -230,3 +255,35 @@ def test_a_published_lock_installs_as_it_stands(project: Project, served_at: str
     assert installed("pip", tmp_path / "pip", "-r", f"{served_at}/{lock}") == both
     # uv 0.13 looks for the wheels of a lock below the current folder where the lock is a URL
     assert installed("uv", tmp_path / "uv", "-r", str(project.folder / "mirror" / lock)) == both
+
+
+# nginx
+
+
+def nginx(project: Project, *options: str) -> str:
+    assert project.run("mirror", "add", "--to", "mirror").code == 0
+    ran = project.run("mirror", "nginx-conf", "mirror", *options)
+    assert (ran.code, ran.err) == (0, "")
+    return ran.out
+
+
+def directives(text: str, *names: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip().partition(" ")[0] in names]
+
+
+def test_nginx_is_told_where_to_listen_and_by_which_name(project: Project) -> None:
+    told = ("listen", "server_name", "root", "ssl_certificate", "auth_basic_user_file")
+    root = f'root "{project.folder}/mirror";'
+    assert directives(nginx(project), *told) == ["listen 127.0.0.1:8080;", "server_name _;", root]
+    named = nginx(project, "--listen", "0.0.0.0:80", "--server-name", "wheels.example.org")
+    assert directives(named, *told) == ["listen 0.0.0.0:80;", "server_name wheels.example.org;", root]
+
+
+def test_nginx_is_told_its_certificate_and_its_users(project: Project) -> None:
+    text = nginx(project, "--tls", "c.pem", "k.pem", "--basic-auth-file", "users")
+    assert directives(text, "listen", "ssl_certificate", "ssl_certificate_key", "auth_basic_user_file") == [
+        "listen 127.0.0.1:8080 ssl;",
+        f'ssl_certificate "{project.folder}/c.pem";',
+        f'ssl_certificate_key "{project.folder}/k.pem";',
+        f'auth_basic_user_file "{project.folder}/users";',
+    ]

@@ -108,7 +108,7 @@ def test_the_rest_of_the_family_must_pin_that_very_torch(project: Project) -> No
     )
 
 
-def test_pypi_has_no_cpu_build_for_linux(project: Project) -> None:
+def test_pypi_has_no_cpu_build_for_linux_x86_64(project: Project) -> None:
     ran = project.lock("torch==2.1.2", "--target", "linux-x86_64-cpu-py310")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err == (
@@ -116,8 +116,15 @@ def test_pypi_has_no_cpu_build_for_linux(project: Project) -> None:
         " (`127.0.0.1:1` cannot be reached: connection refused)\n"
         "\n"
         "hint: check the network, or name your proxy: HTTPS_PROXY or pip's `proxy` setting\n"
-        "hint: PyPI has no CPU build of torch for Linux\n"
+        "hint: PyPI has no CPU build of torch for Linux x86_64\n"
     )
+
+
+def test_on_linux_aarch64_pypi_has_a_cpu_build(project: Project) -> None:
+    ran = project.lock("torch==2.1.2", "--target", "linux-aarch64-cpu-py310")
+    assert ran.code == 0
+    assert "; PyPI stands in for it with torch 2.1.2, whose metadata names no CUDA\n" in ran.err
+    assert project.places("linux-aarch64-cpu-py310")["torch"].endswith("-cp310-cp310-manylinux2014_aarch64.whl")
 
 
 def test_on_macos_pypi_has_the_only_build_there_is(project: Project) -> None:

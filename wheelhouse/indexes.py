@@ -8,6 +8,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -58,10 +59,10 @@ class Route:
 class NeedsAccelerator(UsageError):
     """A project of the torch family is wanted, and the target does not say which build."""
 
-    def __init__(self, project: str, label: str, *, labels: tuple[str, str]) -> None:
+    def __init__(self, project: str, label: str, *, labels: Sequence[str]) -> None:
         super().__init__(
             f"`{project}` is built per accelerator, and the target `{label}` does not say which build",
-            hint=f"say which build: `--target {labels[0]}` or `--target {labels[1]}`",
+            hint=f"say which build: {' or '.join(f'`--target {each}`' for each in labels)}",
         )
 
 

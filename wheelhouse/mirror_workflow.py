@@ -76,7 +76,7 @@ def reference(text: str, place: str, session: Session, *, endpoint: str | None =
             return wanted
         alike = [lock for lock in there if lock.startswith(f"{wanted.partition('/')[0]}/")]
         raise _not_there(f"`{place}` has not published `{text}`", alike)
-    asked = _REFERENCE.fullmatch(text.removeprefix("locks/"))
+    asked = _REFERENCE.fullmatch(text.removeprefix("locks/").rstrip("/"))
     found = [
         lock for lock in there if asked is not None and lock.startswith(f"{asked['label']}/{asked['sha256'] or ''}")
     ]

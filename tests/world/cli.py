@@ -14,18 +14,28 @@ from unittest import mock
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command left behind. `err` holds neither colour nor bars: it is no terminal."""
+    """What a command left behind. `err` holds neither colour nor bars where it is no terminal."""
 
     code: int
     out: str
     err: str
 
 
-def wheelhouse(*args: str | Path, cwd: Path, **variables: str) -> Ran:
-    """Run `wheelhouse ARGS` in `cwd`; its cache is `cwd/cache` unless an argument says otherwise."""
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def wheelhouse(*args: str | Path, cwd: Path, terminal: bool = False, **variables: str) -> Ran:
+    """Run `wheelhouse ARGS` in `cwd`; its cache is `cwd/cache` unless an argument says otherwise.
+
+    `terminal`: stderr is one.
+    """
     from wheelhouse.cli import main
 
-    out, err = io.StringIO(), io.StringIO()
+    out, err = io.StringIO(), Terminal() if terminal else io.StringIO()
     environment = {"WHEELHOUSE_CACHE_DIR": str(cwd / "cache"), **variables}
     argv = ["wheelhouse", *(str(arg) for arg in args)]
     code: int | str | None = 0

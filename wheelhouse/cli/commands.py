@@ -99,10 +99,15 @@ def cli() -> None:
     """
 
 
+def _program(argument: str) -> str:
+    """What hints tell a person to type."""
+    return "python -m wheelhouse" if argument.endswith("__main__.py") else "wheelhouse"
+
+
 def run() -> int:
     """Run the command that was typed, tell its error if it has one, and give the exit code."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name=_program(sys.argv[0]), standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.exceptions.Abort:
         raise KeyboardInterrupt from None

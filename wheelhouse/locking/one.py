@@ -96,5 +96,5 @@ def _may_stand_in(wanted: Wanted, target: Target, error: ChannelUnreachable) -> 
     channel = target.accelerator or ""
     if wanted.torch_index == "pytorch":
         raise NoStandIn(channel, str(error), hint=f"{error.hint}\ndrop `--torch-index pytorch` to let PyPI stand in")
-    if channel == "cpu" and target.os == "linux":
-        raise NoStandIn(channel, str(error), hint=f"{error.hint}\nPyPI has no CPU build of torch for Linux")
+    if channel == "cpu" and (target.os, target.arch) == ("linux", "x86_64"):
+        raise NoStandIn(channel, str(error), hint=f"{error.hint}\nPyPI has no CPU build of torch for Linux x86_64")

@@ -20,7 +20,7 @@ def tell_stand_in(target: Target, resolution: Resolution, error: ChannelUnreacha
     if family:
         proof = "whose metadata proves the same CUDA build"
         if target.accelerator == "cpu":
-            proof = "which has no other build there"
+            proof = "whose metadata names no CUDA" if target.os == "linux" else "which has no other build there"
         session.listen(
             Warned(
                 f"PyTorch's channel `{target.accelerator}` cannot be reached ({error}); PyPI stands in for it with"

@@ -23,6 +23,12 @@ from wheelhouse.resolve.refusals import BadMetadata, NotProven, Reason, Refusal,
 from wheelhouse.resolve.wants import Want, asks_for_pre, is_exact, undeclared_by
 from wheelhouse.target import MarkerError, Target
 
+# To propose where a target names none: what PyTorch has there at all, and a CUDA that many servers drive
+_BUILDS = {
+    ("linux", "x86_64"): ("cpu", "cu121"),
+    ("windows", "x86_64"): ("cpu", "cu121"),
+    ("linux", "aarch64"): ("cpu", "cu130"),
+}
 WINDOW = 6  # at most 2^6 versions of one project are expected at once
 
 
@@ -74,7 +80,8 @@ class View:
         if self.target.accelerator is None and in_torch_family(name):
             label = self.target.label
             os_arch, python = "-".join(label.split("-")[:2]), "-".join(label.split("-")[2:])
-            raise NeedsAccelerator(name, label, labels=(f"{os_arch}-cpu-{python}", f"{os_arch}-cu121-{python}"))
+            builds = _BUILDS.get((self.target.os, self.target.arch), ("cpu",))
+            raise NeedsAccelerator(name, label, labels=[f"{os_arch}-{build}-{python}" for build in builds])
         return self._catalog.project(name)
 
     def usable(self, candidate: Candidate) -> CoreMetadata | Reason:
@@ -133,8 +140,10 @@ class View:
         if candidate.project != "torch":
             return None if pinned_torch(requires) is not None else NotProven("pins no torch version", accelerator)
         proven = proven_accelerator(requires)
-        if proven is None and accelerator == "cpu" and self.target.os in ("macos", "windows"):
-            return None  # PyPI has no other build there
+        if proven is None and accelerator == "cpu" and (self.target.os != "linux" or self.target.arch == "aarch64"):
+            # PyPI has no other build there. On Linux aarch64 each of the 28 releases from 2.0 to 2.15 either holds no
+            # CUDA library (to 2.10) or requires CUDA's runtime (from 2.11)
+            return None
         if proven == accelerator:
             return None
         return NotProven(f"is a `{proven}` build" if proven else "names no CUDA runtime", accelerator)
