@@ -15,6 +15,7 @@ from world.scenarios import INDEX, file_of
 
 from wheelhouse.indexes import Index
 from wheelhouse.resolve.candidates import Listed
+from wheelhouse.resolve.catalog import FixedCatalog
 from wheelhouse.resolve.channels import channels_offering
 from wheelhouse.resolve.project import Project
 from wheelhouse.resolve.refusals import (
@@ -29,6 +30,8 @@ from wheelhouse.resolve.refusals import (
     WrongTag,
     Yanked,
 )
+from wheelhouse.resolve.version_sets import Choices
+from wheelhouse.resolve.view import View
 from wheelhouse.simple import File
 from wheelhouse.simple.names import belongs
 from wheelhouse.target import Target
@@ -248,6 +251,9 @@ def test_the_versions_within_a_set_are_those_that_it_contains(versions: list[str
     wanted = SpecifierSet(",".join(each for each in specifiers if not each.startswith("~=") or "." in each))
     expected = [version for version in project.versions if wanted.contains(version, prereleases=True)]
     assert list(project.within(wanted)) == expected
+    choices = Choices(View(FixedCatalog([project], {}), Target.parse("linux-x86_64-py310")), project.name)
+    bits = choices.within(wanted).bits
+    assert [each for at, each in enumerate(project.versions) if bits >> at & 1] == expected
     for first in map(Version, VERSIONS):
         preferred = [first] if first in expected else []
         assert list(project.within(wanted, first=first)) == preferred + [each for each in expected if each != first]

@@ -58,7 +58,7 @@ class Choices:
         for hole_start, hole_end in holes:
             bits &= ~((1 << hole_end) - (1 << hole_start))
         if others:
-            admitted = (each.contains for each in others)
+            admitted = [each.contains for each in others]
             bits = sum(
                 1 << at for at in _each(bits) if all(ask(self.versions[at], prereleases=True) for ask in admitted)
             )
