@@ -46,7 +46,7 @@ def lock_of(*, app: datetime | None, pip: datetime | None = None, sdist: datetim
     one = Version("1.0")
     return Lock(
         label=LABEL,
-        requires_python=SpecifierSet("==3.11.*"),
+        requires_python=SpecifierSet(f"=={sys.version_info[0]}.{sys.version_info[1]}.*"),
         environment=Target.parse(LABEL).marker,
         packages=(LockedPackage(name=canonicalize_name("app"), version=one, wheel=wheel),),
         sources=(LockedSource(name=canonicalize_name("built"), version=one, sdist=built),),
