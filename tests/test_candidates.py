@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from packaging.version import Version
 from world.scenarios import INDEX, file_of
 
 from wheelhouse.indexes import Index
-from wheelhouse.resolve.candidates import Listed
+from wheelhouse.resolve.candidates import Listed, Source
 from wheelhouse.resolve.catalog import FixedCatalog
 from wheelhouse.resolve.channels import channels_offering
 from wheelhouse.resolve.project import Project
@@ -32,7 +33,8 @@ from wheelhouse.resolve.refusals import (
 )
 from wheelhouse.resolve.version_sets import Choices
 from wheelhouse.resolve.view import View
-from wheelhouse.simple import File
+from wheelhouse.simple import File, listing
+from wheelhouse.simple.links import moment
 from wheelhouse.simple.names import belongs
 from wheelhouse.target import Target
 
@@ -86,6 +88,25 @@ def test_the_questions_have_an_order(release: dict[str, Any], reason: Reason) ->
     files = [Listed(file_of("foo-1.0-cp313-cp313-win_amd64.whl", release), INDEX)]
     found = Project(canonicalize_name("foo"), files, TARGET, exclude_newer=datetime(2024, 1, 1, tzinfo=UTC))
     assert found.offer(Version("1.0")).reason() == reason
+
+
+TIMES = ("2024-01-01T00:00:00Z", "2023-12-31T23:59:59.999999Z", "2024-01-01T00:00:00.000001Z", "2023-12-01T00:00:00Z")
+TIMES += ("2024-01-01T00:30:00+01:00", "2023-12-31T23:30:00-01:00", "2023-12-31", "2024-01-01", "20231231T235959Z")
+TIMES += ("2023-99-99T00:00:00Z", "2023-02-31T00:00:00Z", "2023-01-01T24:00:00Z", "0000-01-01T00:00:00Z", "", "now")
+
+
+@pytest.mark.parametrize("text", TIMES)
+@pytest.mark.parametrize("cutoff", [datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, 0, 0, 0, 1, UTC)])
+def test_a_file_counts_whose_moment_is_before_the_cutoff_however_it_is_written(text: str, cutoff: datetime) -> None:
+    file = {"filename": "foo-1.0-py3-none-any.whl", "url": "https://i.example/f", "hashes": {}, "upload-time": text}
+    body = json.dumps({"meta": {"api-version": "1.1"}, "name": "foo", "files": [file]}).encode()
+    name, kind = canonicalize_name("foo"), "application/vnd.pypi.simple.v1+json"
+    sources = [Source(listing(name, "https://i.example/foo/", kind, body), INDEX)]
+    found = Project(name, sources, TARGET, exclude_newer=cutoff)
+    time = moment(text)
+    expected = None if time is not None and time < cutoff else TooNew(time)
+    assert found.offer(Version("1.0")).reason() == expected
+    assert list(found.untimed()) == ([] if text else [INDEX])
 
 
 def test_a_yanked_file_counts_where_yanked_files_are_asked_for() -> None:

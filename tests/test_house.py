@@ -1,4 +1,4 @@
-"""The architecture (DESIGN: the house), read from the imports and calls of every module.
+"""The architecture (docs/layout.md), read from the imports and calls of every module.
 
 A finding is one line, `wheelhouse/plan.py:7: …`, so that a failing test says where to look and why it is wrong.
 """

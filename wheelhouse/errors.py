@@ -13,7 +13,7 @@ class WheelhouseError(Exception):
     """
 
     hint: str = ""
-    exit_code: int = 1  # DESIGN: 1 the job cannot be done, 2 wrong usage
+    exit_code: int = 1  # 1: the job cannot be done, 2: wrong usage
 
 
 class UsageError(WheelhouseError):

@@ -1,6 +1,6 @@
 """Which index answers for which project: the default index, extra indexes, find-links and PyTorch's channels.
 
-The rules are DESIGN §4's. Nothing here asks an index; `edge` does, in the order that a `Route` gives.
+Nothing here asks an index; `edge` does, in the order that a `Route` gives.
 """
 
 from __future__ import annotations

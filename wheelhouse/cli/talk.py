@@ -30,7 +30,7 @@ def console_of(given: Mapping[str, Any]) -> Iterator[Console]:
 
 
 def tell(error: WheelhouseError) -> None:
-    """DESIGN: one sentence, then a blank line, then what to type."""
+    """One sentence, then a blank line, then what to type."""
     errors = error.errors if isinstance(error, Failures) else (error,)
     hints: dict[str, None] = {}
     for each in errors:

@@ -52,7 +52,7 @@ class ChannelUnreachable(WheelhouseError):
 class ChannelFailed(WheelhouseError):
     """The target's PyTorch channel answers, but not as it should; nothing stands in for it.
 
-    DESIGN §4: an intercepted channel must not quietly change the build.
+    An intercepted channel must not quietly change the build.
     """
 
     def __init__(self, index: Index, cause: HttpError, *, hint: str) -> None:

@@ -15,7 +15,7 @@ from wheelhouse.urls import host, redact
 class HttpError(WheelhouseError):
     """A question that got no usable answer. `url` and `host` hold no credentials.
 
-    `unreachable`: nobody was ever spoken to (DESIGN: only then may PyPI's torch stand in for the channel's).
+    `unreachable`: nobody was ever spoken to (only then may PyPI's torch stand in for the channel's).
     `transient`: the same question may fare better in a moment.
     """
 

@@ -22,8 +22,8 @@ from wheelhouse.edge.workers import Task, Workers
 if TYPE_CHECKING:
     import httpx
 
-SEGMENT = 8 << 20  # bytes; DESIGN §7
-IN_FLIGHT = 4  # segments of one file, the one that is being appended included; DESIGN §7
+SEGMENT = 8 << 20  # bytes
+IN_FLIGHT = 4  # segments of one file, the one that is being appended included
 FAST = 64 * 1000**2  # bytes a second of one connection; half of a link of 1 Gbit/s
 BUFFERS = 6  # segments in memory at once, over all files: 48 MiB, which keeps the whole program under 150 MB
 

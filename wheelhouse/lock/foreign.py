@@ -117,7 +117,7 @@ def _unknown(table: Mapping[str, Any]) -> tuple[str, str]:
 def _admitted(selection: Selection, source: str, target: Target, judge: Judge) -> tuple[int, SpecifierSet]:
     """The patch levels that the lock is for, and the target's Python narrowed to them.
 
-    As for a pin: the newest decides (DESIGN: target), older ones may drop out.
+    As for a pin: the newest decides, older ones may drop out.
     """
     lock_again = "lock anew for this machine, or name a target that the lock is for"
     allowed = target.requires_python
@@ -276,7 +276,7 @@ def _index(package: Package) -> str | None:
 
 
 def _other_builds(packages: Sequence[LockedPackage], target: Target) -> list[RefusedPackage]:
-    """PyTorch's wheels that are for another accelerator than the target's (DESIGN: never another build).
+    """PyTorch's wheels that are for another accelerator than the target's.
 
     A local version names the build. Where there is none (PyPI's torch) the pinned CUDA runtime proves it, as for a
     stand-in; what PyPI has for Windows is a `cpu` build; macOS and Linux on ARM have builds without a name.

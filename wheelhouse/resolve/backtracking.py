@@ -57,7 +57,7 @@ class Provider(AbstractProvider[Want, Pin, NormalizedName]):
         information: Mapping[NormalizedName, Iterator[RequirementInformation[Want, Pin]]],
         backtrack_causes: Sequence[RequirementInformation[Want, Pin]],
     ) -> Any:
-        """DESIGN §4: direct and pinned, then names in recent conflicts, then name."""
+        """First what is direct and pinned, then names in recent conflicts, then name."""
         exact = any(is_exact(each.requirement.specifier) for each in information[identifier])
         direct = identifier in self._direct
         in_conflict = any(

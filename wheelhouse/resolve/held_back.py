@@ -1,4 +1,4 @@
-"""What the filters kept away, where that pushed a pin back (DESIGN §4, "held back")."""
+"""What the filters kept away, where that pushed a pin back."""
 
 from __future__ import annotations
 

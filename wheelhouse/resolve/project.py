@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain
-from typing import NamedTuple
 
-from packaging.specifiers import Specifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag, parse_tag
 from packaging.utils import BuildTag, NormalizedName
 from packaging.version import Version
@@ -33,23 +32,17 @@ from wheelhouse.resolve.refusals import (
     WrongTag,
     Yanked,
 )
+from wheelhouse.resolve.spans import Span, Spans
 from wheelhouse.simple.links import digest, moment, plain
 from wheelhouse.simple.listing import Entry, Listing, Versions
 from wheelhouse.simple.model import File, Page
 from wheelhouse.simple.names import BUILD
 from wheelhouse.target import Target
 
-
-class Span(NamedTuple):
-    """Of a project's versions, newest first, those from place `start` to before `end`, but for `holes` like it.
-
-    `others` are specifiers that have to be asked about each of them.
-    """
-
-    start: int
-    end: int
-    holes: Sequence[tuple[int, int]]
-    others: Sequence[Specifier]
+# A moment that there is, as nearly all pages write it; the last days of a month are looked at more closely
+_ORDINARY_TIME = re.compile(
+    r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?Z", re.ASCII
+)
 
 
 class Project:
@@ -75,8 +68,8 @@ class Project:
         self.name = name
         self._from_sdist, self._no_binary, self._hashes = from_sdist or no_binary, no_binary, hashes
         self._target, self._exclude_newer = target, exclude_newer
+        self._newest = "" if exclude_newer is None else exclude_newer.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
         self._offers: dict[tuple[Version, bool], Offer] = {}
-        self._cuts: dict[str, tuple[int, int]] = {}
         self._sources = _sources(name, files)
         told = {source.listing.stand_in for source in self._sources}  # a mirror's page says that PyPI stood in
         self.standing_in = standing_in or (target.accelerator is not None and target.accelerator in told)
@@ -88,6 +81,7 @@ class Project:
             every = {version: None for source in self._sources for version in source.listing.versions}
             ordered = sorted(every, reverse=True)
             self.versions = Versions.of(ordered, [str(each) for each in ordered])
+        self._spans = Spans(self.versions)
 
     def within(self, specifiers: SpecifierSet, *, first: Version | None = None) -> Iterator[Version]:
         """The versions in the set, newest first, but `first` before them if it is one of them.
@@ -96,33 +90,12 @@ class Project:
         stands in it is looked at as far as somebody asks. (Asking every version about every requirement took half of
         the time of boto3 with urllib3<1.25.4; warm: 8.9 s of CPU, then 4.3 s.)
         """
-        span = self.span(specifiers)
-        places = (at for at in range(span.start, span.end) if not any(a <= at < b for a, b in span.holes))
-        admitted = (self.versions[at] for at in places)
-        if span.others:
-            others = span.others
-            admitted = (each for each in admitted if all(one.contains(each, prereleases=True) for one in others))
+        admitted = self._spans.within(specifiers)
         return admitted if first is None else self._preferring(first, specifiers, admitted)
 
     def span(self, specifiers: SpecifierSet) -> Span:
         """Which stretch of `versions` the set admits, and what it leaves out of that."""
-        start, end = 0, len(self.versions)
-        holes, others = [], []
-        for specifier in specifiers:
-            lowest = _lowest(specifier)
-            if specifier.operator in (">=", ">"):
-                end = min(end, self._cut(specifier, newest=True))
-            elif specifier.operator in ("<", "<="):
-                start = max(start, self._cut(specifier, newest=False))
-            elif lowest is not None:
-                newest, oldest = self._stretch(specifier, lowest)
-                start, end = max(start, newest), min(end, oldest)
-            elif specifier.operator == "!=":
-                without = Specifier(f"=={specifier.version}")
-                holes.append(self._stretch(without, _lowest(without)))
-            else:
-                others.append(specifier)
-        return Span(start, max(start, end), holes, others)
+        return self._spans.of(specifiers)
 
     def _preferring(self, first: Version, specifiers: SpecifierSet, admitted: Iterator[Version]) -> Iterator[Version]:
         try:
@@ -132,34 +105,6 @@ class Project:
         if not specifiers.contains(first, prereleases=True):
             return admitted
         return chain((first,), (version for version in admitted if version != first))
-
-    def _cut(self, specifier: Specifier, *, newest: bool) -> int:
-        """Where the versions, newest first, stop being admitted (`newest`: the newest are), or begin to be."""
-        text = str(specifier)
-        found = self._cuts.get(text)
-        if found is None:
-            found = self._cuts[text] = (
-                bisect_left(
-                    range(len(self.versions)),
-                    True,
-                    key=lambda at: specifier.contains(self.versions[at], prereleases=True) != newest,
-                ),
-                0,
-            )
-        return found[0]
-
-    def _stretch(self, specifier: Specifier, lowest: Version | None) -> tuple[int, int]:
-        """From where to where the versions, newest first, are admitted by a `==` or `~=`; `lowest` they admit."""
-        assert lowest is not None
-        text = str(specifier)
-        found = self._cuts.get(text)
-        if found is None:
-            last = bisect_left(range(len(self.versions)), True, key=lambda at: self.versions[at] < lowest)
-            first = bisect_left(
-                range(last), True, key=lambda at: specifier.contains(self.versions[at], prereleases=True)
-            )
-            found = self._cuts[text] = first, last
-        return found
 
     def offer(self, version: Version, *, yanked: bool = False) -> Offer:
         """What the version offers; with `yanked` its yanked files count as ordinary ones.
@@ -180,11 +125,7 @@ class Project:
 
     def untimed(self) -> Iterator[Index]:
         """The indexes that list a file of the project without a time of upload."""
-        for source in self._sources:
-            listing = source.listing
-            rows = (row for at in range(len(listing.versions)) for row in listing.rows(at))
-            if any(not row.upload_time or moment(row.upload_time) is None for row in rows):
-                yield source.index
+        return (source.index for source in self._sources if source.listing.untimed)
 
     def _places(self, version: Version) -> Iterator[tuple[Source, int]]:
         for source in self._sources:
@@ -229,7 +170,7 @@ class Project:
     ) -> Reason | tuple[int, tuple[int, str]]:
         if row.yanked and not yanked:
             return Yanked(plain(row.reason or ""))
-        if self._exclude_newer is not None:
+        if self._exclude_newer is not None and not self._is_older(row.upload_time):
             time = moment(row.upload_time) if row.upload_time else None
             if time is None or time >= self._exclude_newer:
                 return TooNew(time)
@@ -251,6 +192,10 @@ class Project:
         if self._is_other(row):
             return WrongDigest()
         return NoBinary() if self._no_binary else (rank, _build_key(build_text))
+
+    def _is_older(self, time: str | None) -> bool:
+        """Whether a time as nearly all pages write it is before the last second that counts: told by its text alone."""
+        return time is not None and time[:19] < self._newest and _ORDINARY_TIME.fullmatch(time) is not None
 
     def _is_other(self, row: Entry) -> bool:
         """Whether hashes are asked for, and the file's is none of them."""
@@ -294,14 +239,6 @@ def _sources(name: NormalizedName, files: Iterable[Listed] | Sequence[Source]) -
         page = Page(project=name, url=index.url, files=tuple(listed))
         sources.append(Source(Listing.of(page), index, only_any))
     return tuple(sources)
-
-
-def _lowest(specifier: Specifier) -> Version | None:
-    """The lowest version that a `==` or `~=` can admit; None for other operators."""
-    if specifier.operator == "==":
-        text = specifier.version
-        return Version(f"{text[:-2]}.dev0" if text.endswith(".*") else text)
-    return Version(specifier.version) if specifier.operator == "~=" else None
 
 
 @lru_cache(maxsize=1 << 14)

@@ -1,6 +1,6 @@
 """Why a file is not a candidate: values with a sentence each, in the order in which they are asked.
 
-The order is DESIGN §4's: yanked, too new, Requires-Python, interpreter or ABI tag, platform tag, build, sdist only.
+The order: yanked, too new, Requires-Python, interpreter or ABI tag, platform tag, build, sdist only.
 `nearness` turns it into a number: the file that passed the most questions tells why a version is missing.
 """
 

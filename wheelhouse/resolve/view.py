@@ -14,12 +14,13 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from wheelhouse.config import Override
-from wheelhouse.indexes import NeedsAccelerator, in_torch_family, pinned_torch, proven_accelerator
+from wheelhouse.indexes import NeedsAccelerator, in_torch_family
 from wheelhouse.metadata import CoreMetadata
 from wheelhouse.resolve.candidates import Candidate
 from wheelhouse.resolve.catalog import Catalog, Hint
 from wheelhouse.resolve.project import Project
-from wheelhouse.resolve.refusals import BadMetadata, NotProven, Reason, Refusal, RequiresPython
+from wheelhouse.resolve.proof import unproven
+from wheelhouse.resolve.refusals import BadMetadata, Reason, Refusal, RequiresPython
 from wheelhouse.resolve.wants import Want, asks_for_pre, is_exact, undeclared_by
 from wheelhouse.target import MarkerError, Target
 
@@ -126,27 +127,10 @@ class View:
             return BadMetadata(str(error))
         project = self.project(candidate.project)
         if project is not None and project.standing_in:
-            unproven = self._unproven(candidate, metadata)
-            if unproven is not None:
-                return unproven
+            lacking = unproven(candidate, metadata, self.target)
+            if lacking is not None:
+                return lacking
         return metadata
-
-    def _unproven(self, candidate: Candidate, metadata: CoreMetadata) -> NotProven | None:
-        """DESIGN §4: torch must prove the CUDA build; the rest of the family must pin that very torch."""
-        accelerator = self.target.accelerator or ""
-        if candidate.version.local == accelerator:
-            return None  # a channel's own wheel, named by its URL
-        requires = tuple(each for each in metadata.requires_for(()) if self.target.admits(each.marker))
-        if candidate.project != "torch":
-            return None if pinned_torch(requires) is not None else NotProven("pins no torch version", accelerator)
-        proven = proven_accelerator(requires)
-        if proven is None and accelerator == "cpu" and (self.target.os != "linux" or self.target.arch == "aarch64"):
-            # PyPI has no other build there. On Linux aarch64 each of the 28 releases from 2.0 to 2.15 either holds no
-            # CUDA library (to 2.10) or requires CUDA's runtime (from 2.11)
-            return None
-        if proven == accelerator:
-            return None
-        return NotProven(f"is a `{proven}` build" if proven else "names no CUDA runtime", accelerator)
 
     def contains(self, specifier: SpecifierSet, version: Version) -> bool:
         """Whether the version is in the set; the pre-release rule is applied elsewhere. Memoised."""

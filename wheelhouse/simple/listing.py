@@ -69,6 +69,7 @@ class _Kept(msgspec.Struct, array_like=True):
     groups: list[msgspec.Raw]
     unnamed: list[str]
     stand_in: str | None = None
+    untimed: bool = False
 
 
 _ORDINARY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}")
@@ -162,9 +163,13 @@ class Listing:
         groups: Sequence[Sequence[Entry] | msgspec.Raw],
         unnamed: Sequence[str],
         stand_in: str | None = None,
+        untimed: bool = False,
     ) -> None:
-        """`stand_in`: the channel in whose place PyPI's builds are listed here, as a mirror of wheelhouse says it."""
-        self.stand_in = stand_in
+        """`stand_in`: the channel in whose place PyPI's builds are listed here, as a mirror of wheelhouse says it.
+
+        `untimed`: some file has no time of upload.
+        """
+        self.stand_in, self.untimed = stand_in, untimed
         self.url, self.versions, self.unnamed = url, versions, tuple(unnamed)
         self._base, self._groups = base, list(groups)
         self._links: Links | None = None
@@ -215,6 +220,7 @@ class Listing:
             groups=[groups[each][1] for each in ordered],
             unnamed=unnamed,
             stand_in=stand_in,
+            untimed=any(not entry.upload_time for _, group in groups.values() for entry in group),
         )
 
     @classmethod
@@ -246,6 +252,7 @@ class Listing:
             groups=kept.groups,
             unnamed=kept.unnamed,
             stand_in=kept.stand_in,
+            untimed=kept.untimed,
         )
 
     def dump(self) -> bytes:
@@ -255,7 +262,7 @@ class Listing:
             for each in self._groups
         ]
         versions, unnamed = list(self.versions._texts), list(self.unnamed)
-        content = _encoder.encode(_Kept(self._base, self.url, versions, groups, unnamed, self.stand_in))
+        content = _encoder.encode(_Kept(self._base, self.url, versions, groups, unnamed, self.stand_in, self.untimed))
         return content + zlib.crc32(content).to_bytes(4, "big")
 
     def rows(self, at: int) -> Sequence[Entry]:

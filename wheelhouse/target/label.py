@@ -1,4 +1,4 @@
-"""A label read into its parts, and written again in one canonical way (DESIGN: target)."""
+"""A label read into its parts, and written again in one canonical way."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 from wheelhouse.data import table
 from wheelhouse.errors import UsageError
 
-OLDEST_PYTHON = (3, 6)  # install.py runs from here on (DESIGN: layout of a bundle)
+OLDEST_PYTHON = (3, 6)  # install.py runs from here on
 FREE_THREADED_SINCE = (3, 13)  # PEP 703
 DEFAULT_MACOS = (13, 0)
 LONGEST_WORD = 48
