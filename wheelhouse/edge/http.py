@@ -73,6 +73,16 @@ class HttpSettings:
     max_wait: float = 30
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer: `url` where it came from, after redirects; `headers` of the wire; `content` decoded."""
+
+    status_code: int
+    headers: httpx.Headers
+    content: bytes
+    url: str
+
+
 class Http:
     """Asks questions of the web; safe to share between threads. Close it, or use it in a `with`."""
 
@@ -101,14 +111,14 @@ class Http:
             for transport in self._transports.values():
                 transport.close()
 
-    def get(self, url: str, *, headers: Mapping[str, str] | None = None, limit: int | None = None) -> httpx.Response:
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None, limit: int | None = None) -> Answer:
         """The whole answer, its body decoded and in memory; `limit` is in bytes of the decoded body.
 
         Raises an `HttpError` after the retries; `TooLarge` at once.
         """
         return self._patiently(url, lambda: self._whole("GET", url, headers, limit))
 
-    def head(self, url: str, *, headers: Mapping[str, str] | None = None) -> httpx.Response:
+    def head(self, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
         """The answer without a body. Raises as `get`."""
         return self._patiently(url, lambda: self._whole("HEAD", url, headers, None))
 
@@ -198,7 +208,7 @@ class Http:
             self.give_up(error)
             raise
 
-    def _whole(self, method: str, url: str, headers: Mapping[str, str] | None, limit: int | None) -> httpx.Response:
+    def _whole(self, method: str, url: str, headers: Mapping[str, str] | None, limit: int | None) -> Answer:
         from wheelhouse.edge.web import httpx
 
         with self._answer(method, url, headers or {}) as answer:
@@ -210,10 +220,7 @@ class Http:
                         raise TooLarge(url, limit)
             except httpx.DecodingError as error:
                 raise CutOff(url) from error
-            told = answer.headers.multi_items()
-            if method != "HEAD":  # of the wire, not of the decoded body
-                told = [(name, value) for name, value in told if name not in _FRAMING]
-            return httpx.Response(answer.status_code, headers=told, content=bytes(body), request=answer.request)
+            return Answer(answer.status_code, answer.headers, bytes(body), str(answer.request.url))
 
     @contextmanager
     def _answer(self, method: str, url: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
@@ -308,9 +315,6 @@ _ALWAYS = {
     "Connection": "keep-alive",
     "User-Agent": f"wheelhouse/{__version__}",
 }
-_FRAMING = frozenset(
-    {"content-encoding", "content-length", "transfer-encoding"}
-)  # of the wire, not of the decoded body
 
 
 def _next_place(url: str, location: str) -> str:

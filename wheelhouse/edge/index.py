@@ -26,9 +26,7 @@ from wheelhouse.simple.names import belongs
 from wheelhouse.urls import host
 
 if TYPE_CHECKING:
-    import httpx
-
-    from wheelhouse.edge.http import Http
+    from wheelhouse.edge.http import Answer, Http
 
 _LISTING = "application/x-wheelhouse-listing; version=3"  # the form in which the cache keeps a project page
 LARGEST_PAGE = 256 * 2**20  # bytes; the largest project pages have some 20 MiB
@@ -133,7 +131,7 @@ class PageReader:
         if answer.status_code == 304 and cached is not None and known is not None:
             self._keep(url, answer, cached.url, cached.content_type, cached.body, old=cached)
             return known
-        status, at = answer.status_code, str(answer.request.url)
+        status, at = answer.status_code, answer.url
         content_type, body = answer.headers.get("content-type", ""), answer.content
         if status == 200 and project is not None:
             found = listing(project, at, content_type, body)
@@ -156,7 +154,7 @@ class PageReader:
     def _keep(
         self,
         asked: str,
-        answer: httpx.Response,
+        answer: Answer,
         url: str,
         content_type: str,
         body: bytes | None,

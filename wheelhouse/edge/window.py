@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wheelhouse.edge.http import Http
+from wheelhouse.edge.http import Answer, Http
 from wheelhouse.edge.http_errors import HttpError
 from wheelhouse.edge.workers import Task, Workers
 
@@ -40,7 +40,7 @@ class ContentRange:
     total: int | None
 
     @classmethod
-    def of(cls, answer: httpx.Response) -> ContentRange | None:
+    def of(cls, answer: httpx.Response | Answer) -> ContentRange | None:
         """The range of `answer`; None where it tells none that can be understood."""
         if answer.status_code != 206:
             return None
@@ -183,7 +183,7 @@ class Window:
         self._free.append(segment.buffer)
 
 
-def strong_validator(answer: httpx.Response) -> str | None:
+def strong_validator(answer: httpx.Response | Answer) -> str | None:
     """The answer's strong ETag: a weak one says nothing about bytes (RFC 9110, 8.8.1 and 13.1.5)."""
     told: str = answer.headers.get("etag", "")
     return told if len(told) > 2 and told.startswith('"') and told.endswith('"') else None

@@ -98,13 +98,13 @@ class View:
     def _look_ahead(self, candidate: Candidate) -> None:
         """A solver that walks down the versions of a project gets them as quickly as the network can bring them.
 
-        With the n-th one after the first that is asked about, the next 2^n are expected.
+        With the n-th one after the first that is asked about, the next 4^n are expected.
         """
         count, expected = self._walked.get(candidate.project, (0, 0))
         project = self.project(candidate.project) if count >= 1 else None
         if project is not None:
             at = project.versions.place(candidate.version) if candidate.version in project.versions else None
-            window = 1 << min(count, WINDOW)
+            window = 1 << min(2 * count, WINDOW)
             if at is not None and at >= expected:
                 last = min(at + 1 + window, len(project.versions))
                 offers = (project.offer(project.versions[each]) for each in range(max(at + 1, expected), last))
