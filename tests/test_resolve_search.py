@@ -13,6 +13,7 @@ from world.scenarios import LINUX, Scenario, catalog_of, told, view_of, wants
 
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.resolve import backtracking, pubgrub
+from wheelhouse.resolve.candidates import Candidate
 from wheelhouse.resolve.explain import Impossible, Undecided, impossible
 from wheelhouse.resolve.resolution import resolve
 from wheelhouse.resolve.view import View
@@ -59,6 +60,24 @@ def test_a_shallow_step_back_reads_no_further_than_it_must() -> None:
     outcome = play(ladder(400, rungs=398), "a")
     assert outcome.pins == ["a 398", "b 398"]
     assert len(outcome.catalog.read) == 4
+
+
+def test_a_file_that_is_gone_stops_nobody_who_only_looks_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fourth `a` is taken; two older ones are looked at with it, and one of them the index lists but lacks."""
+    catalog = catalog_of(ladder(400, rungs=397), TARGET)
+    metadata = catalog.metadata
+    asked = []
+
+    def lacking(candidate: Candidate) -> object:
+        asked.append(str(candidate))
+        if str(candidate) == "a 395":
+            raise WheelhouseError("404 Not Found")
+        return metadata(candidate)
+
+    monkeypatch.setattr(catalog, "metadata", lacking)
+    found = resolve(view_of(catalog, TARGET), wants(["a"], TARGET))
+    assert [str(pin.candidate) for pin in found.pins] == ["a 397", "b 397"]
+    assert "a 395" in asked
 
 
 def test_a_ladder_without_a_floor_is_refused_in_as_few_waits() -> None:

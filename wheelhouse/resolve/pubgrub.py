@@ -12,6 +12,7 @@ from nab_resolver.resolver import BaseProvider, Resolver
 from nab_resolver.types import Incompatibility, IncompatibilityCause, RootRequirement, Term
 from packaging.utils import NormalizedName
 
+from wheelhouse.errors import WheelhouseError
 from wheelhouse.metadata import CoreMetadata
 from wheelhouse.resolve.candidates import Candidate
 from wheelhouse.resolve.refusals import Reason
@@ -110,8 +111,12 @@ class _Provider(BaseProvider[Node, Choice]):
         extras = _extras(package)
         together: dict[tuple[Node, Versions], int] = {}
         for choice in window:
+            try:
+                usable = self._is_usable(choice)
+            except WheelhouseError:
+                break  # told if it is ever chosen; what is only looked at stops nobody
             self._met[package] |= 1 << choice.at
-            if self._is_usable(choice):
+            if usable:
                 for want in self._view.wanted_by(choice.candidate, extras):
                     if want.project in self._projects:  # others are no reason yet to refuse it
                         for node in nodes(want):
