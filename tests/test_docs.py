@@ -41,7 +41,7 @@ FOREIGN = {
     "--platform", "--python-version", "--abi", "--python-platform", "--torch-backend", "--trusted-host", "--version",
     "--index-url", "--extra-index-url", "--pre", "--check", "--help",
     "--hash", "--no-binary", "--only-binary", "--prefer-binary", "--use-feature", "--no-build-isolation",
-    "--gpus", "--enable-shared", "--uploaded-prior-to",
+    "--gpus", "--enable-shared", "--uploaded-prior-to", "--no-compile",
 }  # fmt: skip
 
 
