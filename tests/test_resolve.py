@@ -5,14 +5,18 @@ from __future__ import annotations
 import pytest
 from world.scenarios import Scenario, scenarios
 
+from wheelhouse.resolve import backtracking
 from wheelhouse.resolve.resolution import unmet
 
 ALL = list(scenarios())
 
 
 @pytest.mark.parametrize("scenario", ALL, ids=[each.name for each in ALL])
-def test_what_is_wanted_comes_out(scenario: Scenario) -> None:
-    expected, outcome = scenario.case, scenario.play()
+def test_what_is_wanted_comes_out(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = scenario.case
+    if "error" not in expected:  # the second opinion would hide what the first solver gets wrong
+        monkeypatch.setattr(backtracking, "propose", _nobody)
+    outcome = scenario.play()
     if "error" in expected:
         assert outcome.error == expected["error"].strip("\n")
     else:
@@ -32,3 +36,7 @@ def test_what_is_wanted_comes_out(scenario: Scenario) -> None:
 def test_every_case_has_a_name_of_its_own_and_says_what_must_come() -> None:
     assert len({each.name for each in ALL}) == len(ALL)
     assert all(("pins" in each.case) != ("error" in each.case) for each in ALL)
+
+
+def _nobody(*_: object) -> object:
+    raise AssertionError("the first solver had no answer, or one that does not hold")
