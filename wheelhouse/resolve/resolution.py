@@ -90,15 +90,15 @@ def _propose(view: View, roots: Sequence[Want], max_steps: int | None) -> Mappin
     resolvelib's last words, where it has any, tell the story that people know from pip.
     """
     proof: tuple[str, ...] = ()
-    steps = 0
+    steps = max_steps or pubgrub.MAX_STEPS
     try:
-        proposal = pubgrub.propose(view, roots, max_steps=max_steps or pubgrub.MAX_STEPS)
+        proposal = pubgrub.propose(view, roots, max_steps=steps)
         if holds(view, roots, proposal):
             return proposal
     except pubgrub.Proof as told:
         proof = told.lines
-    except pubgrub.OutOfSteps as undecided:
-        steps = undecided.steps
+    except pubgrub.OutOfSteps:
+        pass
     from wheelhouse.resolve import backtracking  # hardly ever needed
 
     conflicts: tuple[Conflict, ...] = ()

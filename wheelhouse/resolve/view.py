@@ -176,13 +176,11 @@ class View:
         yield from later
 
     def possible(self, name: NormalizedName) -> tuple[Candidate, ...]:
-        """Every candidate that some set of requirements could admit: finals, then pre-releases, then yanked ones."""
+        """Every candidate that some set of requirements could admit, pre-releases and yanked ones too; newest first."""
         found = self._possible.get(name)
         if found is None:
             constraint = self.constrained(name, SpecifierSet())
-            within = list(self._offered(name, constraint))
-            within.sort(key=lambda each: (each.file.yanked is not None, each.version.is_prerelease and not self.pre))
-            found = self._possible[name] = tuple(within)
+            found = self._possible[name] = tuple(self._offered(name, constraint))
         return found
 
     def _offered(self, name: NormalizedName, specifier: SpecifierSet) -> Iterator[Candidate]:
