@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from packaging.utils import NormalizedName
 from packaging.version import Version
 from world import FakeIndex, SdistFile, WheelFile, build_sdist, build_wheel
@@ -136,14 +137,14 @@ def test_build_requirements_are_installed_and_recorded(settings: BuildSettings, 
     index.add(build_wheel("helper", "1.0", requires=("deeper",)))
     index.add(build_wheel("deeper", "2.0"))
     code = f"import helper, deeper\n{BUILD}"
-    settings = dataclasses.replace(settings, index_url=index.simple)
+    settings = replace(settings, index_url=index.simple)
     assert make(alpha(code, build_requires=("helper",)), settings).build_requires == ("deeper==2.0", "helper==1.0")
 
 
 def test_constraints_bring_back_an_earlier_environment(settings: BuildSettings, index: FakeIndex) -> None:
     index.add(build_wheel("helper", "1.0"))
     index.add(build_wheel("helper", "2.0"))
-    settings = dataclasses.replace(settings, index_url=index.simple, constraints=("helper==1.0",))
+    settings = replace(settings, index_url=index.simple, constraints=("helper==1.0",))
     assert make(alpha(build_requires=("helper",)), settings).build_requires == ("helper==1.0",)
 
 
@@ -162,7 +163,7 @@ def test_pip_heeds_our_settings_and_none_of_the_machines(
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "planted"))
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", NOWHERE)
-    settings = dataclasses.replace(settings, index_url=index.simple)
+    settings = replace(settings, index_url=index.simple)
     assert make(alpha(build_requires=("helper",)), settings).build_requires == ("helper==1.0",)
 
 
@@ -171,15 +172,13 @@ def test_find_links_of_ours_serve_build_requirements(settings: BuildSettings, tm
     (tmp_path / "links").mkdir()
     (tmp_path / "links" / wheel.filename).write_bytes(wheel.content)
     (tmp_path / "simple").mkdir()
-    settings = dataclasses.replace(
-        settings, index_url=(tmp_path / "simple").as_uri(), find_links=(str(tmp_path / "links"),)
-    )
+    settings = replace(settings, index_url=(tmp_path / "simple").as_uri(), find_links=(str(tmp_path / "links"),))
     assert make(alpha(build_requires=("helper",)), settings).build_requires == ("helper==3.0",)
 
 
 def test_a_build_requirement_is_never_built_itself(settings: BuildSettings, index: FakeIndex) -> None:
     index.add(build_sdist("helper", "1.0"))
-    error = failure(alpha(build_requires=("helper",)), dataclasses.replace(settings, index_url=index.simple))
+    error = failure(alpha(build_requires=("helper",)), replace(settings, index_url=index.simple))
     assert error.step == "installing the build requirements"
     assert error.hint == "pip asked the index of `--index-url` for wheels alone, with no other setting of this machine"
 
@@ -197,7 +196,7 @@ def test_a_build_sees_fixed_settings_and_no_index(settings: BuildSettings, monke
         print(os.path.dirname(os.environ["TMPDIR"]) == os.path.dirname(os.path.dirname(os.getcwd())))
         sys.exit(3)
     """
-    error = failure(alpha(code), dataclasses.replace(settings, environment={"DS_BUILD_OPS": "0"}))
+    error = failure(alpha(code), replace(settings, environment={"DS_BUILD_OPS": "0"}))
     assert error.tail.splitlines() == [
         "umask 0o22",
         "DS_BUILD_OPS 0",
@@ -250,7 +249,7 @@ def test_a_module_that_the_build_does_not_declare_is_named(settings: BuildSettin
 
 
 def test_passwords_are_in_no_log(settings: BuildSettings) -> None:
-    settings = dataclasses.replace(
+    settings = replace(
         settings,
         index_url="http://user:hunter%402@127.0.0.1:9/simple",
         environment={"LEAK": "http://user:hunter%402@127.0.0.1 hunter@2"},
@@ -393,21 +392,21 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_a_build_that_gives_the_same_bytes_is_repeatable(settings: BuildSettings) -> None:
-    built = make(alpha(), dataclasses.replace(settings, twice=True))
+    built = make(alpha(), replace(settings, twice=True))
     assert (built.repeatable, built.differences) == (True, ())
 
 
 @pytest.mark.usefixtures("quick")
 def test_a_build_that_does_not_is_told_with_the_difference(settings: BuildSettings) -> None:
     code = f'import os\nopen("src/alpha/token.py", "w").write(os.urandom(8).hex())\n{BUILD}'
-    built = make(alpha(code), dataclasses.replace(settings, twice=True))
+    built = make(alpha(code), replace(settings, twice=True))
     assert (built.repeatable, built.differences) == (False, ("`alpha/token.py` has other bytes",))
 
 
 @pytest.mark.usefixtures("quick")
 def test_the_second_build_begins_with_a_fresh_tree(settings: BuildSettings) -> None:
     code = f'open("src/alpha/count.py", "a").write("# built\\n")\n{BUILD}'
-    assert make(alpha(code), dataclasses.replace(settings, twice=True)).repeatable is True
+    assert make(alpha(code), replace(settings, twice=True)).repeatable is True
 
 
 def test_differences_are_told_one_by_one(tmp_path: Path) -> None:
@@ -500,7 +499,7 @@ def test_compiled_code_is_built_for_this_very_platform_and_runs(settings: BuildS
     machine = interpreters.running()
     libc = "-" + machine.libc[0] + "{}.{}".format(*machine.libc[1]) if machine.libc else ""
     target = Target.parse(re.sub(r"-glibc.*", "", here()) + libc)
-    built = make(native(), dataclasses.replace(settings, twice=True), target)
+    built = make(native(), replace(settings, twice=True), target)
     assert (built.pure, built.repeatable) == (False, True)
     with zipfile.ZipFile(built.path) as opened:
         opened.extractall(tmp_path / "site")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from wheelhouse.digests import Digest
 from wheelhouse.edge.cache import Cache, CachedPage, lifetime
@@ -36,7 +36,7 @@ def entries(tmp_path: Path) -> list[Path]:
 
 @pytest.mark.parametrize("body", [b"", b"\n", b"{}\n\n", None, bytes(range(256))])
 def test_a_page_comes_back_as_it_was(cache: Cache, body: bytes | None) -> None:
-    page = dataclasses.replace(PAGE, body=body)
+    page = replace(PAGE, body=body)
     cache.keep_page(URL, page)
     assert cache.page(URL) == page
     assert cache.page(URL + "x") is None
@@ -47,12 +47,12 @@ def test_a_page_asks_with_the_validators_that_it_has(cache: Cache) -> None:
         "If-None-Match": '"abc"',
         "If-Modified-Since": "Mon, 01 Jan 2024 00:00:00 GMT",
     }
-    assert dataclasses.replace(PAGE, etag=None, last_modified=None).conditions() == {}
+    assert replace(PAGE, etag=None, last_modified=None).conditions() == {}
 
 
 def test_a_page_is_fresh_until_it_expires() -> None:
-    assert dataclasses.replace(PAGE, expires=time.time() + 60).is_fresh()
-    assert not dataclasses.replace(PAGE, expires=time.time() - 1).is_fresh()
+    assert replace(PAGE, expires=time.time() + 60).is_fresh()
+    assert not replace(PAGE, expires=time.time() - 1).is_fresh()
 
 
 @pytest.mark.parametrize(

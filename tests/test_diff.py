@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+from msgspec.structs import replace
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -106,8 +105,8 @@ def test_what_is_still_to_be_built_counts_by_its_sdist() -> None:
         filename="up-1.9.tar.gz", url="https://files.test/up-1.9.tar.gz", digest=Digest.of(b"s"), size=9
     )
     source = LockedSource(name=canonicalize_name("up"), version=Version("1.9"), sdist=sdist)
-    built = dataclasses.replace(lock_of(package("up", "1.9", 20)))
-    before = dataclasses.replace(lock_of(), sources=(source,))
+    built = replace(lock_of(package("up", "1.9", 20)))
+    before = replace(lock_of(), sources=(source,))
     assert [(change.name, change.kind) for change in diff(before, built)] == [("up", "rebuilt")]
     assert total(before) == 9
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import json
 import re
@@ -17,6 +16,8 @@ from types import ModuleType
 
 import click
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 from pip._internal.models.index import PyPI, TestPyPI
@@ -156,7 +157,7 @@ def test_the_reference_names_every_key_of_a_lock_and_of_a_manifest() -> None:
     name = canonicalize_name("six")
     lock = Lock(
         **{key: getattr(plain, key) for key in ("label", "requires_python", "environment", "installer")},
-        packages=tuple(dataclasses.replace(package, installed=4096) for package in plain.packages),
+        packages=tuple(replace(package, installed=4096) for package in plain.packages),
         accepted=("driver",),
         roots=plain.roots,
         inputs=Digest.of(b""),
@@ -184,9 +185,8 @@ def test_the_reference_names_every_key_of_a_lock_and_of_a_manifest() -> None:
 
 
 def test_the_reference_names_every_key_of_the_configuration() -> None:
-    def keys(kind: type) -> list[str]:
-        assert dataclasses.is_dataclass(kind)
-        return [field.name.replace("_", "-") for field in dataclasses.fields(kind)]
+    def keys(kind: type[Struct]) -> list[str]:
+        return [name.replace("_", "-") for name in kind.__struct_fields__]
 
     assert ["source", *generator().CONFIG_KEYS] == keys(Config)
     assert list(generator().INDEX_KEYS) == keys(NamedIndex)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import io
 import json
 import random
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from packaging.utils import NormalizedName
 from packaging.version import Version
 from world.elf import build_elf, build_elf_wheel
@@ -270,7 +271,7 @@ def test_a_damaged_cache_counts_as_none(tmp_path: Path, content: bytes) -> None:
 
 def test_damaged_binaries_and_wheels_are_facts_and_notes(tmp_path: Path) -> None:
     good = build_elf_wheel("x", "1.0", {"x/bad.so": SHARED[:100], "x/liby.so.1": SHARED})
-    broken = replace(good, filename="z-1.0-py3-none-any.whl", content=good.content[:-30])
+    broken = dataclasses.replace(good, filename="z-1.0-py3-none-any.whl", content=good.content[:-30])
     store, locked = stored(tmp_path, good, broken)
     found = facts(locked, store, tmp_path)
     assert [elf.path for elf in found[good.filename].elves] == ["x/liby.so.1"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from packaging.utils import NormalizedName
 from packaging.version import Version
 from world import build_wheel, pip_wheel
@@ -299,21 +299,17 @@ def test_a_published_lock_names_its_wheels_by_their_place_here() -> None:
 
 
 def test_no_password_is_published() -> None:
-    import dataclasses
-
     lock = locked(PLAIN, [NUMPY])
-    pin = dataclasses.replace(lock.packages[0], index="https://user:secret@index.test/simple")
-    assert "secret" not in publication(dataclasses.replace(lock, packages=(pin,))).text
+    pin = replace(lock.packages[0], index="https://user:secret@index.test/simple")
+    assert "secret" not in publication(replace(lock, packages=(pin,))).text
 
 
 def test_a_hostile_file_name_is_not_published() -> None:
-    import dataclasses
-
     lock = locked(PLAIN, [NUMPY])
     pin = lock.packages[0]
-    bad = dataclasses.replace(pin, wheel=dataclasses.replace(pin.wheel, filename="..%2fx-1-py3-none-any.whl"))
+    bad = replace(pin, wheel=replace(pin.wheel, filename="..%2fx-1-py3-none-any.whl"))
     with pytest.raises(BadName, match="is not a wheel's file name"):
-        publication(dataclasses.replace(lock, packages=(bad,)))
+        publication(replace(lock, packages=(bad,)))
 
 
 def test_a_lock_whose_wheels_are_not_built_is_told() -> None:

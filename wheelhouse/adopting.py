@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from wheelhouse.edge import locks
 from wheelhouse.edge.session import Session
@@ -37,7 +38,7 @@ def completed(lock: Lock, wheel_dir: Path, session: Session, wanted: Callable[[]
     if before is not None:
         return before
     installer = None if lock.package(PIP) else installer_for(wanted(), Target.parse(lock.label), session)
-    return dataclasses.replace(_sized(lock, session), installer=installer)
+    return replace(_sized(lock, session), installer=installer)
 
 
 def fetched(lock: Lock, wheel_dir: Path) -> Lock | None:
@@ -47,7 +48,7 @@ def fetched(lock: Lock, wheel_dir: Path) -> Lock | None:
         return None
     sizes = {wheel.digest: wheel.size for wheel in before.wheels()}
     packages = tuple(_with_size(each, each.wheel.size or sizes.get(each.wheel.digest)) for each in lock.packages)
-    return dataclasses.replace(lock, packages=packages, installer=before.installer)
+    return replace(lock, packages=packages, installer=before.installer)
 
 
 def _sized(lock: Lock, session: Session) -> Lock:
@@ -58,10 +59,10 @@ def _sized(lock: Lock, session: Session) -> Lock:
         if each.wheel.size is None
     }
     sizes = {name: session.shared.wait(task) for name, task in tasks.items()}
-    return dataclasses.replace(lock, packages=tuple(_with_size(each, sizes.get(each.name)) for each in lock.packages))
+    return replace(lock, packages=tuple(_with_size(each, sizes.get(each.name)) for each in lock.packages))
 
 
 def _with_size(package: LockedPackage, size: int | None) -> LockedPackage:
     if package.wheel.size is not None or size is None:
         return package
-    return dataclasses.replace(package, wheel=dataclasses.replace(package.wheel, size=size))
+    return replace(package, wheel=replace(package.wheel, size=size))

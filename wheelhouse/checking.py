@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from wheelhouse.compat.model import Finding, Severity, Subject
 from wheelhouse.compat.rules import findings, in_order
@@ -17,8 +19,7 @@ from wheelhouse.lock.subject import subject_of
 _LONG = 10**8  # bytes of wheels that take longer than a moment to read
 
 
-@dataclass(frozen=True, kw_only=True)
-class Checks:
+class Checks(Struct, frozen=True, kw_only=True):
     """How sets are judged: `accept` are the rules whose errors do not stop anything, `servers` the probed machines by
     target label; `binaries`: the libraries inside the wheels, which the store must have, are read too.
     """

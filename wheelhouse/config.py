@@ -10,9 +10,9 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from msgspec import Struct, field
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidName, NormalizedName, canonicalize_name
@@ -33,8 +33,7 @@ class BadConfig(WheelhouseError):
         return f"`{self.source}`: `{self.key}` {self.problem}" if self.key else f"`{self.source}` {self.problem}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NamedIndex:
+class NamedIndex(Struct, frozen=True, kw_only=True):
     """An index that routes may name. `url` may hold credentials; `find_links`: it is a page or folder of files."""
 
     name: str
@@ -42,16 +41,14 @@ class NamedIndex:
     find_links: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NamedRoute:
+class NamedRoute(Struct, frozen=True):
     """Projects whose normalized name fits the pattern (`fnmatch`) come from the index of that name only."""
 
     pattern: str
     index: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Override:
+class Override(Struct, frozen=True, kw_only=True):
     """What a project's own requirements are taken to be: `drop` goes, then `add` comes. For the versions in the set."""
 
     project: NormalizedName
@@ -60,8 +57,7 @@ class Override:
     add: tuple[Requirement, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Struct, frozen=True, kw_only=True):
     """What the file says; empty or None where it says nothing."""
 
     source: str

@@ -7,8 +7,9 @@ import posixpath
 import struct
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from zipfile import ZipInfo
@@ -19,8 +20,7 @@ _CODE = (".py", ".so", ".pyd", ".dll", ".dylib")
 _ASIDE = frozenset({"tests", "test", "docs", "doc", "examples", "example", "samples", "benchmarks", "benchmark"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Contents:
+class Contents(Struct, frozen=True, kw_only=True):
     """One wheel's members in short. `unpacked` is the sum of their bytes, `on_disk` what they take installed.
 
     `on_disk` counts whole blocks of 4 KiB: the files, for each `.py` a quarter more for the `.pyc` that pip writes, and

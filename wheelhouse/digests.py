@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wheelhouse.errors import WheelhouseError
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Digest:
+class Digest(Struct, frozen=True, order=True):
     """A SHA-256 digest, 64 lower-case hexadecimal characters. `str` gives `sha256:…`."""
 
     hex: str

@@ -3,38 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """Something a listener may show."""
 
 
-@dataclass(frozen=True, slots=True)
-class Said(Event):
+class Said(Event, frozen=True):
     """A line of ordinary talk, shown unless `--quiet`."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Noted(Event):
+class Noted(Event, frozen=True):
     """A line shown with `--verbose` only."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Warned(Event):
+class Warned(Event, frozen=True):
     """Something that a person must see, with what to type."""
 
     message: str
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Found(Event):
+class Found(Event, frozen=True):
     """What a check found: `severity` is `error` or `warning`; `hint` says what to type, one way a line."""
 
     severity: str
@@ -44,24 +40,21 @@ class Found(Event):
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Resolving(Event):
+class Resolving(Event, frozen=True):
     """The solver has looked at one more thing: `pages` and `metadata` are counts so far."""
 
     pages: int
     metadata: int
 
 
-@dataclass(frozen=True, slots=True)
-class FetchStarted(Event):
+class FetchStarted(Event, frozen=True):
     """Files are about to be fetched; `size` (bytes) is the sum of what is known."""
 
     files: int
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class FileStarted(Event):
+class FileStarted(Event, frozen=True):
     """A file's transfer begins; `done` bytes of `size` were there from an earlier run."""
 
     filename: str
@@ -69,39 +62,34 @@ class FileStarted(Event):
     done: int
 
 
-@dataclass(frozen=True, slots=True)
-class FileAdvanced(Event):
+class FileAdvanced(Event, frozen=True):
     """`count` more bytes of the file are on disk."""
 
     filename: str
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class FileRestarted(Event):
+class FileRestarted(Event, frozen=True):
     """What was on disk is given up and the file begins at byte 0."""
 
     filename: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class FileDone(Event):
+class FileDone(Event, frozen=True):
     """The file is whole, verified and named."""
 
     filename: str
 
 
-@dataclass(frozen=True, slots=True)
-class FileFailed(Event):
+class FileFailed(Event, frozen=True):
     """The file could not be had; the error is told at the end."""
 
     filename: str
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class FetchFinished(Event):
+class FetchFinished(Event, frozen=True):
     """All files were tried."""
 
 

@@ -9,10 +9,10 @@ import fnmatch
 import functools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+from msgspec import Struct
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
@@ -24,8 +24,7 @@ PYTORCH_URL = "https://download.pytorch.org/whl"
 TorchIndex = Literal["auto", "pytorch", "pypi"]
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """A place that lists files: a Simple Repository API root, or a find-links page or folder.
 
     `url` holds no credentials.
@@ -42,8 +41,7 @@ class Index:
 Rule = Literal["first", "channel", "beside-default", "stand-in"]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """The indexes to ask for one project, in order, and how their answers are put together.
 
     - `first`: the first index that lists the project is the only one that counts (dependency confusion).
@@ -110,8 +108,7 @@ def _beside_default(project: NormalizedName) -> bool:
     return _matcher("beside_default").match(project) is not None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Indexes:
+class Indexes(Struct, frozen=True, kw_only=True):
     """Every index of one target, and which of them answers for which project.
 
     `extra` and `find_links` are in the order they were given. `channel` is None without an accelerator.

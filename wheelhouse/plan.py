@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wheelhouse.digests import Digest
 from wheelhouse.lock import LockedWheel
 
 
-@dataclass(frozen=True)
-class FetchPlan:
+class FetchPlan(Struct, frozen=True):
     """Downloads in the order in which they should begin, each digest once."""
 
     downloads: tuple[LockedWheel, ...] = ()

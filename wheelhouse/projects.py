@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from packaging.dependency_groups import DependencyGroupInclude, DependencyGroupResolver
 from packaging.errors import ExceptionGroup
 from packaging.markers import Marker
@@ -23,8 +23,7 @@ from wheelhouse.requirements import Root
 from wheelhouse.simple.links import plain
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProjectInputs:
+class ProjectInputs(Struct, frozen=True, kw_only=True):
     """What a project asks for. A root's line is 1 where the requirement cannot be found in the text.
 
     `requires_python` is None where the project names none. `ignored` are settings of other tools that would change

@@ -6,10 +6,10 @@ What needs the network is imported where it is used: `verify` starts without it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelhouse import __version__

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct, field
 from packaging.specifiers import SpecifierSet
 
 from wheelhouse.edge import requirement_files
@@ -19,8 +19,7 @@ from wheelhouse.requirements import IndexOptions, LocalProject, RequirementsFile
 from wheelhouse.target import Target, TargetError
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """Requirements and constraints, and what their files say beside them."""
 
     roots: tuple[Root, ...] = ()

@@ -30,7 +30,7 @@ def check(locks: tuple[Path, ...], **given: Any) -> int:
     Without a lock or target, every lock of the lock folder counts. Errors stop `lock` and `bundle`; a rule that is
     accepted by name stops nothing. Exit code 1 where an error is found that nobody accepted.
     """
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from wheelhouse import workflow
     from wheelhouse.cli.inputs import checks_of

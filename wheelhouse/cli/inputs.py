@@ -6,13 +6,13 @@ pip's configuration and `PIP_*` variables.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import InvalidName, NormalizedName, canonicalize_name
 
 from wheelhouse.checking import Checks
@@ -36,8 +36,7 @@ from wheelhouse.target import Target
 __all__ = ["Inputs", "inputs_of", "network_settings", "without_requirements"]
 
 
-@dataclass(frozen=True)
-class Inputs:
+class Inputs(Struct, frozen=True):
     """Everything that `lock` needs."""
 
     wanted: Wanted
@@ -143,7 +142,7 @@ def _put_together(
         options, configuration, addresses.credentials, [*services, *wanted.extra_indexes, pytorch_url]
     )
     refresh = wanted.upgrade or bool(wanted.upgrade_packages)  # whoever asks for the newest wants today's
-    return wanted, dataclasses.replace(
+    return wanted, replace(
         settings,
         pytorch_url=pytorch_url,
         refresh=refresh,
@@ -157,7 +156,7 @@ def _without_credentials(root: Root, addresses: Addresses) -> Root:
     """A requirement's own URL, its credentials kept for its server alone."""
     if root.direct is None or urlsplit(root.direct).scheme not in ("http", "https"):
         return root
-    return dataclasses.replace(root, direct=addresses.index_url(root.direct))
+    return replace(root, direct=addresses.index_url(root.direct))
 
 
 def _names(texts: Sequence[str]) -> frozenset[NormalizedName]:

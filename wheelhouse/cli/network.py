@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from wheelhouse.cli.addresses import Addresses
 from wheelhouse.edge import pip
@@ -66,7 +67,7 @@ def network_settings(options: Mapping[str, Any], listen: Listener, found: Found 
     addresses = Addresses()
     services = [addresses.index_url(each) for url in urls for each in url.split() if "://" in each]
     typed, configured = options.get("index_url"), configuration.index_url
-    return dataclasses.replace(
+    return replace(
         settings_of(options, configuration, addresses.credentials, services),
         build_index=addresses.index_url(typed) if typed else None,
         build_links=tuple(addresses.find_links(each).url for each in options.get("find_links", ())),

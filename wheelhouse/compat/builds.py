@@ -6,11 +6,11 @@ The table is wheelhouse/data/torch_builds.json. What it does not hold is unknown
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from typing import Any
 
+from msgspec import Struct
 from packaging.version import Version
 
 from wheelhouse.compat.cuda import Capability, Cuda, architecture, capability
@@ -37,8 +37,7 @@ class Code(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Release:
+class Release(Struct, frozen=True, kw_only=True):
     """One torch version: who offers it for which CUDA, and what was released with it. None: our table has no fact."""
 
     version: Version
@@ -54,8 +53,7 @@ class Release:
     source: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Build:
+class Build(Struct, frozen=True, kw_only=True):
     """One minor version of torch from one channel, for one platform."""
 
     torch: tuple[int, int]
@@ -70,8 +68,7 @@ class Build:
     source: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TorchBuild:
+class TorchBuild(Struct, frozen=True, kw_only=True):
     """The torch of a set. `cuda` None: a build for the CPU, or for another maker's GPUs."""
 
     version: Version

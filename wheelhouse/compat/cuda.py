@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from enum import Enum
-from functools import cache
+from functools import cache, total_ordering
 from typing import Any
+
+from msgspec import Struct
 
 from wheelhouse.data import table
 
@@ -14,8 +15,7 @@ Capability = tuple[int, int]  # a compute capability: (8, 0)
 Isa = tuple[int, int]  # a version of the PTX instruction set: (8, 1)
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Cuda:
+class Cuda(Struct, frozen=True, order=True):
     """A CUDA version without its update: 12.1."""
 
     major: int
@@ -44,12 +44,24 @@ class Cuda:
         return f"cu{self.major}{self.minor}"
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Driver:
-    """An NVIDIA driver's version, in as many parts as somebody told: `525`, `515.65`, `515.65.01`, `531.14`."""
+@total_ordering
+class Driver(Struct, frozen=True, eq=False):
+    """An NVIDIA driver's version, in as many parts as somebody told: `525`, `515.65`, `515.65.01`, `531.14`.
+
+    Compared by its parts: `515.65.01` and `515.65.1` are one driver.
+    """
 
     parts: tuple[int, ...]
-    text: str = field(compare=False)
+    text: str
+
+    def __eq__(self, other: object) -> bool:
+        return self.parts == other.parts if isinstance(other, Driver) else NotImplemented
+
+    def __lt__(self, other: Driver) -> bool:
+        return self.parts < other.parts if isinstance(other, Driver) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.parts)
 
     def __str__(self) -> str:
         return self.text
@@ -88,8 +100,7 @@ class How(Enum):
         return self in (How.NATIVE, How.MINOR)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Running:
+class Running(Struct, frozen=True, kw_only=True):
     """What becomes of a build for `cuda` on `driver`; `newest` is the CUDA that the driver has, None: older than 11."""
 
     how: How
@@ -110,8 +121,7 @@ class Running:
         return f"nothing is known of CUDA {self.cuda} on driver {self.driver}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Architecture:
+class Architecture(Struct, frozen=True, kw_only=True):
     """A GPU generation: the CUDA versions that compile for it, and the driver branches that drive it."""
 
     name: str

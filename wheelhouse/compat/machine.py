@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from wheelhouse.compat.cuda import Driver, architecture, capability, driver_cuda, spoken
 from wheelhouse.compat.model import Subject
@@ -14,8 +16,7 @@ from wheelhouse.target.label import read
 _ACCELERATOR = re.compile(r"cu[0-9]+|cpu|xpu|rocm.*")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Machine:
+class Machine(Struct, frozen=True, kw_only=True):
     """A machine as far as CUDA is concerned. None and () mean that nobody told, but see `driverless`."""
 
     os: str = "linux"

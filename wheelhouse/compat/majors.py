@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from msgspec import Struct
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -16,8 +16,7 @@ from wheelhouse.compat.model import Pinned, Severity, Subject
 from wheelhouse.data import table
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Build:
+class Build(Struct, frozen=True, kw_only=True):
     """One row of `cuda_builds.json`: what the PyPI wheels of some versions of a project are built for."""
 
     project: NormalizedName

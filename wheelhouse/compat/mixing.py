@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import combinations, groupby
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from wheelhouse.compat.majors import built, cuda, listed, severity, sorted_pins
@@ -16,8 +16,7 @@ from wheelhouse.data import table
 RULE = "cuda-mix"
 
 
-@dataclass(frozen=True, slots=True)
-class Library:
+class Library(Struct, frozen=True):
     """A pinned NVIDIA library, its name without the suffix, and the CUDA major that it is for."""
 
     pin: Pinned

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
 
+from msgspec import Struct, field
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
@@ -25,8 +25,7 @@ class Severity(IntEnum):
         return self.name.lower()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """What one rule says of a set.
 
     `rule` is the stable name that `--accept` takes; `what` is one sentence without a full stop, names in backticks;
@@ -41,8 +40,7 @@ class Finding:
     projects: tuple[NormalizedName, ...] = ()  # whom it is about, sorted
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pinned:
+class Pinned(Struct, frozen=True, kw_only=True):
     """One pin as far as rules need it; `filename` is its wheel's, or its sdist's where it is still to be built."""
 
     name: NormalizedName
@@ -54,8 +52,7 @@ class Pinned:
         return f"{self.name} {self.version}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Subject:
+class Subject(Struct, frozen=True, kw_only=True):
     """One target's closed set, by project, with what a probe told of the server (None: nobody asked it)."""
 
     target: Target
@@ -70,8 +67,7 @@ class Subject:
         return None if pin is None else pin.version
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Need:
+class Need(Struct, frozen=True, kw_only=True):
     """Something that the server itself must have, for `install.sh --check` and for a probe that is at hand.
 
     One of `names` is enough. `kind`: `library` (a SONAME such as `libGL.so.1`) or `program` (`ffmpeg`, `cc`).

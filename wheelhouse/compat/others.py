@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 
+from msgspec import Struct
 from packaging.specifiers import SpecifierSet
 
 from wheelhouse.compat.cuda import Capability, Isa, capability
@@ -13,8 +13,7 @@ from wheelhouse.compat.model import Pinned, Subject
 from wheelhouse.data import table
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CudaWheel:
+class CudaWheel(Struct, frozen=True, kw_only=True):
     """The Linux x86_64 wheels of some versions of a project, which bring their own CUDA code."""
 
     project: str

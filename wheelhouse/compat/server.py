@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+from msgspec import Struct, field
 
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.target.checkdigits import digits, split
@@ -33,8 +34,7 @@ class BadProbe(WheelhouseError):
         return f"`{self.source}` is no probe of a server: {self.what}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Gpu:
+class Gpu(Struct, frozen=True, kw_only=True):
     """One GPU: its name as `nvidia-smi` tells it, and its compute capability (8, 0), None where nobody told it."""
 
     name: str
@@ -42,8 +42,7 @@ class Gpu:
     memory: int | None = None  # bytes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SeenPython:
+class SeenPython(Struct, frozen=True, kw_only=True):
     """One interpreter on the server."""
 
     path: str
@@ -57,8 +56,7 @@ class SeenPython:
     bits: int = 64
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Space:
+class Space(Struct, frozen=True, kw_only=True):
     """One place of the server's disks; `what` is `root`, `temporary`, `home` or `named`. Sizes in bytes."""
 
     what: str
@@ -71,8 +69,7 @@ class Space:
     writable: bool | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Server:
+class Server(Struct, frozen=True, kw_only=True):
     """A machine as its probe saw it. Sizes are in bytes; None means that nobody could tell."""
 
     label: str  # the target label that the probe proposes, without its check digits; "" where it could propose none

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from typing import Any
 
+from msgspec import Struct
 from packaging.version import Version
 
 from wheelhouse.compat import builds
@@ -22,8 +22,7 @@ from wheelhouse.compat.server import Gpu
 RECENT = Version("2.1")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Option:
+class Option(Struct, frozen=True, kw_only=True):
     """One channel on one machine. `versions`: the torch versions of it that can work there, oldest first."""
 
     channel: str
@@ -51,8 +50,7 @@ class Option:
         return str(newest) if oldest == newest else f"{oldest} to {newest}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Suggestions:
+class Suggestions(Struct, frozen=True, kw_only=True):
     """What a machine can take: `options` best first, `refused` newest CUDA first, `default` what PyPI's own build does.
 
     `default` holds each known torch of PyPI with why it cannot work ("" where it can), oldest first; it is empty where

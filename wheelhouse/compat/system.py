@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from wheelhouse.compat.majors import cuda, holds, listed, severity
@@ -14,8 +14,7 @@ from wheelhouse.compat.server import Server
 from wheelhouse.data import table
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Group:
+class _Group(Struct, frozen=True, kw_only=True):
     """The needs of one row of the table, for one pin."""
 
     pin: Pinned

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wheelhouse.compat.model import Finding, Severity
 from wheelhouse.errors import WheelhouseError
@@ -24,8 +25,7 @@ class Stopped(WheelhouseError):
         return f"{count} that `{self.label}` will not work as it stands, so {self.done}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """The findings on one target's set, worst first; `accept` are the rules whose errors do not stop it."""
 
     label: str

@@ -17,10 +17,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import reduce
 from pathlib import Path, PurePosixPath
 from typing import IO
+
+from msgspec.structs import replace
 
 from wheelhouse.compat.binaries import BadElf, Elf, Names, Strings, WheelBinaries, read_elf, record, restored
 from wheelhouse.compat.binaries.elf import MAGIC

@@ -13,11 +13,11 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from build import BuildBackendException, BuildException, ProjectBuilder
+from msgspec import Struct
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
@@ -84,8 +84,7 @@ class BuildFailed(CannotBuild):
         return f"{super().__str__()}{said}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class BuiltWheel:
+class BuiltWheel(Struct, frozen=True, kw_only=True):
     """A wheel that an sdist was built into, for one target.
 
     `build_requires` are the build environment's distributions, `name==version`; as `BuildSettings.constraints` they
@@ -170,8 +169,7 @@ def prepare_metadata(
         return content
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Bench:
+class _Bench(Struct, frozen=True, kw_only=True):
     """A build under way. Every build begins with a tree as it was unpacked, always at the same path."""
 
     sdist: Path

@@ -10,9 +10,9 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from packaging.utils import InvalidWheelFilename, NormalizedName, parse_wheel_filename
 from packaging.version import Version
 
@@ -51,8 +51,7 @@ class BadBuild(WheelhouseError):
         return f"the built wheel `{self.filename}` cannot be used: {self.reason}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Contents:
+class Contents(Struct, frozen=True, kw_only=True):
     """What is in a wheel, as far as it decides where it runs."""
 
     metadata: CoreMetadata

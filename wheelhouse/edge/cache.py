@@ -10,9 +10,10 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from wheelhouse.digests import Digest
 from wheelhouse.urls import origin
@@ -22,8 +23,7 @@ _FORMAT = "2"
 _KINDS = ("pages", "metadata", "contents", "binaries")
 
 
-@dataclass(frozen=True, kw_only=True)
-class CachedPage:
+class CachedPage(Struct, frozen=True, kw_only=True):
     """An index's answer as it was: `url` after redirects; `body` None for "no such project"."""
 
     url: str

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from wheelhouse import config
 from wheelhouse.config import BadConfig, Config
@@ -20,8 +21,7 @@ _TABLE = ("tool", "wheelhouse")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """A configuration and the folder that its paths start from."""
 
     config: Config
@@ -85,7 +85,7 @@ def _placed(parsed: Config, folder: Path) -> Config:
         before, auto, name = label.partition("auto:")
         return f"auto:{folder / name.strip()}" if auto and name.strip() and not before.strip() else label
 
-    return dataclasses.replace(parsed, targets=tuple(placed(label) for label in parsed.targets))
+    return replace(parsed, targets=tuple(placed(label) for label in parsed.targets))
 
 
 def _expanded(parsed: Config, environ: Mapping[str, str]) -> Config:
@@ -101,12 +101,11 @@ def _expanded(parsed: Config, environ: Mapping[str, str]) -> Config:
 
         return _VARIABLE.sub(value, text)
 
-    return dataclasses.replace(
+    return replace(
         parsed,
         index_url=None if parsed.index_url is None else expand(parsed.index_url, "index-url"),
         pytorch_url=None if parsed.pytorch_url is None else expand(parsed.pytorch_url, "pytorch-url"),
         indexes=tuple(
-            dataclasses.replace(each, url=expand(each.url, f"indexes[{at}].url"))
-            for at, each in enumerate(parsed.indexes)
+            replace(each, url=expand(each.url, f"indexes[{at}].url")) for at, each in enumerate(parsed.indexes)
         ),
     )

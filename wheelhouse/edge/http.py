@@ -15,11 +15,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
+
+from msgspec import Struct, field
 
 from wheelhouse import __version__
 from wheelhouse.edge.credentials import Keyring
@@ -53,8 +54,7 @@ _MEETINGS = 3  # tries before a host that nobody answers for is given up: it cos
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True)
-class HttpSettings:
+class HttpSettings(Struct, frozen=True, kw_only=True):
     """How to reach the web. Times are in seconds.
 
     `credentials` by origin ("https://host:port"; the port may be left out) win over netrc's. `proxy` serves both
@@ -73,8 +73,7 @@ class HttpSettings:
     max_wait: float = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A whole answer: `url` where it came from, after redirects; `headers` of the wire; `content` decoded."""
 
     status_code: int

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from wheelhouse.edge.cache import Cache, CachedPage, lifetime
@@ -45,8 +45,7 @@ class NoFolder(WheelhouseError):
         return f"the find-links folder `{self.path}` cannot be read: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True):
     status: int
     url: str
     content_type: str

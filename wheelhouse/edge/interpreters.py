@@ -8,8 +8,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from wheelhouse.target import Target
 
@@ -36,8 +37,7 @@ print("WHEELHOUSE" + json.dumps({
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Interpreter:
+class Interpreter(Struct, frozen=True, kw_only=True):
     """A CPython of this machine. `os` and `arch` are written as in a target, the machine's own words where unknown."""
 
     path: Path

@@ -13,11 +13,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
+from msgspec import Struct, field
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
@@ -36,8 +36,7 @@ _EARLIEST = 315532800  # 1980-01-01, the earliest time that a zip archive can ho
 _LATEST = 4354819198  # 2107-12-31, the latest
 
 
-@dataclass(frozen=True, kw_only=True)
-class BuildSettings:
+class BuildSettings(Struct, frozen=True, kw_only=True):
     """How to build. `index_url` (None: no index) and `find_links` serve build requirements and may hold credentials.
 
     `constraints` hold build requirements to versions (`setuptools==80.9.0`: those of an earlier `BuiltWheel`).
@@ -68,8 +67,7 @@ class StepFailed(WheelhouseError):
         return f"{self.step} {self.reason}; the whole log is `{self.log}`"
 
 
-@dataclass(frozen=True)
-class Shell:
+class Shell(Struct, frozen=True):
     """Runs the processes of one build, one after the other; what they say goes to `log`, without the secrets."""
 
     log: Path

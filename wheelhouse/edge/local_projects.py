@@ -7,9 +7,9 @@ import io
 import os
 import tarfile
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 

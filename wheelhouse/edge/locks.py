@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from wheelhouse.edge import files
 from wheelhouse.errors import UsageError, WheelhouseError
@@ -24,8 +25,7 @@ class Unreadable(WheelhouseError):
         return f"`{self.path}` cannot be read: {self.reason}"
 
 
-@dataclass(frozen=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """A lock and its file. `adopted`: another tool wrote it, so that it names no pip."""
 
     path: Path

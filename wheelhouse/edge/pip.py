@@ -7,10 +7,10 @@ import locale
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+from msgspec import Struct
 
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.events import Warned
@@ -22,8 +22,7 @@ _KEYRINGS = ("disabled", "import", "subprocess", "auto")  # `auto` is what pip t
 _TRUE, _FALSE = ("y", "yes", "t", "true", "on", "1"), ("n", "no", "f", "false", "off", "0")
 
 
-@dataclass(frozen=True, kw_only=True)
-class PipConfiguration:
+class PipConfiguration(Struct, frozen=True, kw_only=True):
     """What pip's files and `PIP_*` variables say that concerns us; None: nothing said."""
 
     index_url: str | None = None  # as written: it may hold credentials, and may be a local path
@@ -37,8 +36,7 @@ class PipConfiguration:
     warnings: tuple[Warned, ...] = ()  # files and values that cannot be read; pip itself would stop
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConfigurationFiles:
+class ConfigurationFiles(Struct, frozen=True, kw_only=True):
     """Where pip looks, weakest first (pip's manual, "Configuration": global, user, site)."""
 
     global_: tuple[Path, ...]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import urllib.request
-from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
 
+from msgspec import Struct
 
-@dataclass(frozen=True, kw_only=True)
-class Proxies:
+
+class Proxies(Struct, frozen=True, kw_only=True):
     """Proxy URLs (with their credentials) by scheme; `all` serves schemes that are not named."""
 
     by_scheme: dict[str, str]

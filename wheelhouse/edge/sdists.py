@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 LARGEST = 512 * 2**20  # bytes; read in one piece: PyPI refuses larger files unless asked for more
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Built:
+class Built(Struct, frozen=True, kw_only=True):
     """A wheel that was built for one target: what the bundle takes, and how it came about."""
 
     wheel: LockedWheel

@@ -7,11 +7,12 @@ no HTTP, and only what locks needs the readers of indexes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+
+from msgspec import Struct, field
 
 from wheelhouse.edge.places import cache_folder
 from wheelhouse.edge.store import Store
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
 _READERS = 24  # threads that read pages and metadata: they wait for the network nearly all the time
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """How to reach the world. `cache_dir` None: the platform's folder; `cached`: pages may come from the cache."""
 
     cache_dir: Path | None = None

@@ -17,8 +17,9 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Set
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from wheelhouse.digests import Check, Digest, DigestMismatch
 from wheelhouse.edge import files
@@ -47,16 +48,14 @@ class NotStored(WheelhouseError):
         return f"the store has no wheel with {self.digest}"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Where a prefix came from. `validator` is a strong ETag (RFC 9110, 8.8.1), quotes included, or None."""
 
     url: str
     validator: str | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StoreInfo:
+class StoreInfo(Struct, frozen=True, kw_only=True):
     """What the store holds; sizes are in bytes."""
 
     count: int
@@ -65,8 +64,7 @@ class StoreInfo:
     partial_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """The place of one file that is being written; its names share one stem."""
 
     stem: Path

@@ -12,8 +12,9 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from wheelhouse.edge.http import Answer, Http
 from wheelhouse.edge.http_errors import HttpError
@@ -31,8 +32,7 @@ _MOMENT = 0.05  # seconds in which an answer's pace shows
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 
 
-@dataclass(frozen=True, slots=True)
-class ContentRange:
+class ContentRange(Struct, frozen=True):
     """What a 206 holds: bytes `first` to `last`, both included, of `total` (None: not told). RFC 9110, 14.4."""
 
     first: int

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypedDict
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -14,8 +15,7 @@ from packaging.version import Version
 from wheelhouse.digests import Digest
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LockedWheel:
+class LockedWheel(Struct, frozen=True, kw_only=True):
     """One wheel, named by its digest. `size` is in bytes, None where no index told it.
 
     `url` never holds credentials; it is `https:`, `http:` or `file:`. `upload_time` is in UTC, None where no index told
@@ -42,8 +42,7 @@ class FileFacts(TypedDict):
     yanked: str | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LockedSdist:
+class LockedSdist(Struct, frozen=True, kw_only=True):
     """A source distribution that is to be built; its fields are those of `LockedWheel`."""
 
     filename: str
@@ -54,8 +53,7 @@ class LockedSdist:
     yanked: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LockedPackage:
+class LockedPackage(Struct, frozen=True, kw_only=True):
     """One pin: the project, its version, and the one wheel that the target takes.
 
     `installed` is what the wheel takes on disk once it is installed, in bytes; None where nobody could tell before the
@@ -76,8 +74,7 @@ class LockedPackage:
         return self.wheel
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LockedSource:
+class LockedSource(Struct, frozen=True, kw_only=True):
     """One pin whose wheel is still to be built from its sdist; its fields are those of `LockedPackage`."""
 
     name: NormalizedName
@@ -104,8 +101,7 @@ class LockedSource:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LockedBuild:
+class LockedBuild(Struct, frozen=True, kw_only=True):
     """How a pin's wheel came about: from which sdist, with which build requirements (`name==version`) and Python."""
 
     name: NormalizedName
@@ -116,8 +112,7 @@ class LockedBuild:
     repeatable: bool | None = None  # whether a second build gave the same bytes; None: nobody asked
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LockedHeldBack:
+class LockedHeldBack(Struct, frozen=True, kw_only=True):
     """A pin that is older than its requirements admit, recorded with the reason."""
 
     name: NormalizedName
@@ -125,8 +120,7 @@ class LockedHeldBack:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lock:
+class Lock(Struct, frozen=True, kw_only=True):
     """Everything one target needs, sorted by name."""
 
     label: str  # canonical target label

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
+
+from msgspec import Struct
 
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.simple.links import plain
@@ -13,15 +14,13 @@ BUILD = "build a wheel of it, put it in a folder, and lock anew: `wheelhouse loc
 _SHOWN = 4  # tags in one sentence: a project such as numpy has forty
 
 
-@dataclass(frozen=True, slots=True)
-class PackageReason:
+class PackageReason(Struct, frozen=True):
     """Why a package cannot be taken; `str` ends the sentence "`numpy` 1.26.4 …"."""
 
     hint: ClassVar[str] = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NoWheel(PackageReason):
+class NoWheel(PackageReason, frozen=True):
     """No wheel fits. `tags` are those of the wheels that there are, the nearest first; `sdist`: there is one beside."""
 
     tags: tuple[str, ...]
@@ -44,8 +43,7 @@ class NoWheel(PackageReason):
         return f"has no wheel that fits, only {shown}{f' and {more} more' if more > 0 else ''}{beside}"
 
 
-@dataclass(frozen=True, slots=True)
-class NoDigest(PackageReason):
+class NoDigest(PackageReason, frozen=True):
     """The wheel that fits is recorded without a SHA-256, or with one that is none."""
 
     filename: str
@@ -55,8 +53,7 @@ class NoDigest(PackageReason):
         return f"has no SHA-256 for `{plain(self.filename)}`"
 
 
-@dataclass(frozen=True, slots=True)
-class NotAWheel(PackageReason):
+class NotAWheel(PackageReason, frozen=True):
     """The package comes from a place that holds no wheel; `what` is `a repository`, `a folder` or `an archive`."""
 
     what: str
@@ -67,8 +64,7 @@ class NotAWheel(PackageReason):
         return f"comes from {self.what} (`{plain(self.place)}`), not from a wheel"
 
 
-@dataclass(frozen=True, slots=True)
-class BadFile(PackageReason):
+class BadFile(PackageReason, frozen=True):
     """The lock names a file that can be no wheel of this package."""
 
     filename: str
@@ -78,8 +74,7 @@ class BadFile(PackageReason):
         return f"names the file `{plain(self.filename)[:120]}`, {self.problem}"
 
 
-@dataclass(frozen=True, slots=True)
-class BadMarker(PackageReason):
+class BadMarker(PackageReason, frozen=True):
     """A marker that decides about the package cannot be judged."""
 
     marker: str
@@ -89,8 +84,7 @@ class BadMarker(PackageReason):
         return f"stands under the marker `{plain(self.marker)[:120]}`, which cannot be judged: {plain(self.problem)}"
 
 
-@dataclass(frozen=True, slots=True)
-class NeedsPython(PackageReason):
+class NeedsPython(PackageReason, frozen=True):
     """The lock says that the package does not run on the target's newest patch level."""
 
     requires_python: str
@@ -99,8 +93,7 @@ class NeedsPython(PackageReason):
         return f"needs Python {self.requires_python}"
 
 
-@dataclass(frozen=True, slots=True)
-class SeveralPins(PackageReason):
+class SeveralPins(PackageReason, frozen=True):
     """More than one entry counts. `by_patch`: each at other patch levels of the target's Python."""
 
     versions: tuple[str, ...]
@@ -119,8 +112,7 @@ class SeveralPins(PackageReason):
         return "choose one of the extras or groups that exclude each other: `--extra NAME`, `--group NAME`"
 
 
-@dataclass(frozen=True, slots=True)
-class OtherBuild(PackageReason):
+class OtherBuild(PackageReason, frozen=True):
     """PyTorch's build in the lock is not the target's. `found` is a channel (`cu118`), None where nothing proves it."""
 
     found: str | None
@@ -137,8 +129,7 @@ class OtherBuild(PackageReason):
         return f"lock PyTorch anew from its channel `{self.accelerator}`"
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedPackage:
+class RefusedPackage(Struct, frozen=True):
     """A package of the lock that cannot be taken, and why. `version` is None where the lock tells none."""
 
     name: str

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import cast
 
+from msgspec import Struct
 from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.pylock import Package
 from packaging.specifiers import SpecifierSet
@@ -29,8 +29,7 @@ class Unjudged(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Selected:
+class Selected(Struct, frozen=True, kw_only=True):
     """A package that the lock selects at the patch levels of `where`, or one whose markers cannot be judged.
 
     `dependencies` may name packages that are not selected; `required_by` reads as `LockedPackage.required_by`.
@@ -43,8 +42,7 @@ class Selected:
     problem: PackageReason | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True, kw_only=True):
     """What a lock selects. `roots` is None where the lock does not tell what was asked for."""
 
     selected: tuple[Selected, ...]

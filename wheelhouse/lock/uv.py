@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from msgspec import Struct, field
 from packaging.pylock import Package, PackageArchive, PackageDirectory, PackageSdist, PackageVcs, PackageWheel
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidName, NormalizedName, canonicalize_name
@@ -34,8 +34,7 @@ _Section = tuple[str, str]  # ("", ""): a package's own dependencies; ("extra", 
 _BASE: _Section = ("", "")
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Edge:
+class _Edge(Struct, frozen=True, eq=False):
     name: NormalizedName
     version: str | None
     source: Mapping[str, Any] | None
@@ -43,8 +42,7 @@ class _Edge:
     marker: str | None
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Node:
+class _Node(Struct, frozen=True, eq=False):
     name: NormalizedName
     table: Mapping[str, Any]
     source: Mapping[str, Any]

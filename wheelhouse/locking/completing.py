@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from wheelhouse.digests import Digest
@@ -23,8 +23,7 @@ def check_hashes(candidate: Candidate, digest: Digest, hashes: Mapping[Normalize
         raise OtherBytes(candidate.file.filename, "its requirement names other hashes", actual=digest)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Completed:
+class Completed(Struct, frozen=True, kw_only=True):
     """By file URL: digests and sizes (bytes) that no page told, and what wheels take installed (bytes).
 
     `installed` holds what is known before the download, and nothing of the installer.

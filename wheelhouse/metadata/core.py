@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Container, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import msgspec
+from msgspec import Struct
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidName, NormalizedName, canonicalize_name
@@ -35,8 +35,7 @@ class BadMetadata(WheelhouseError):
         return f"the metadata of `{self.filename}` cannot be used: {self.reason}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class CoreMetadata:
+class CoreMetadata(Struct, frozen=True, kw_only=True):
     """What one wheel says of itself, as far as it decides what else is needed."""
 
     name: NormalizedName

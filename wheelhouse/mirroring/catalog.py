@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import msgspec
+from msgspec import Struct, field
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
@@ -39,8 +39,7 @@ class BadCatalog(WheelhouseError):
         return f"`{CATALOG}` of the mirror cannot be read: {self.problem}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProjectRow:
+class ProjectRow(Struct, frozen=True, kw_only=True):
     """One project as the catalog knows it. Texts are sorted and without doubles."""
 
     newest: str  # without its local part (`+cu121`); a final release before others, one that is not yanked before those
@@ -54,8 +53,7 @@ class ProjectRow:
     optional: tuple[NormalizedName, ...]  # what it requires for an extra only
 
 
-@dataclass(frozen=True, kw_only=True)
-class LockRow:
+class LockRow(Struct, frozen=True, kw_only=True):
     """One published lock, `locks/<label>/pylock.<sha256>.toml`."""
 
     label: str
@@ -77,8 +75,7 @@ def pair(reference: str) -> tuple[str, str]:
     return label, sha256
 
 
-@dataclass(frozen=True, kw_only=True)
-class Catalog:
+class Catalog(Struct, frozen=True, kw_only=True):
     """All rows. The same rows give the same text, whatever the order in which they came."""
 
     projects: Mapping[NormalizedName, ProjectRow] = field(default_factory=dict)

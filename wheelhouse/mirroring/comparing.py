@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from wheelhouse.mirroring.names import lock_key
 
 
-@dataclass(frozen=True, kw_only=True)
-class Contents:
+class Contents(Struct, frozen=True, kw_only=True):
     """What one side has. `files`: the file name (of a state: the beginning of the digest) by that beginning."""
 
     files: Mapping[str, str]
@@ -18,8 +18,7 @@ class Contents:
     sizes: Mapping[str, int] = field(default_factory=dict)  # bytes, by the beginning of the digest
 
 
-@dataclass(frozen=True, kw_only=True)
-class Side:
+class Side(Struct, frozen=True, kw_only=True):
     """What one side alone has, sorted."""
 
     locks: tuple[str, ...]
@@ -28,8 +27,7 @@ class Side:
     entries: tuple[tuple[str, str], ...]  # folder and file name; none where one of the two is a state
 
 
-@dataclass(frozen=True, kw_only=True)
-class Difference:
+class Difference(Struct, frozen=True, kw_only=True):
     """What each side alone has."""
 
     left: Side

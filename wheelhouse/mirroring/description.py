@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from packaging.metadata import parse_email
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -15,8 +14,7 @@ from wheelhouse.simple.links import plain
 LONGEST_SUMMARY = 512  # characters; the core metadata says "a one-line summary" and no limit
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Described:
+class Described(Struct, frozen=True, kw_only=True):
     """What a wheel's core metadata says, as far as a page tells it."""
 
     metadata: Digest

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from wheelhouse.mirroring.catalog import Catalog
 from wheelhouse.mirroring.record import Entry, Record
 
 
-@dataclass(frozen=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """The same twice."""
 
     lines: tuple[str, ...]

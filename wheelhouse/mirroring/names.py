@@ -7,9 +7,9 @@ goes through `is_key`; what a lock, a page or an export says becomes a key only 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
+from msgspec import Struct
 from packaging.utils import InvalidName, InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
@@ -51,8 +51,7 @@ class BadName(WheelhouseError):
         return f"`{self.name[:200].encode('unicode_escape').decode()}` is not {self.what}"
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Address:
+class Address(Struct, frozen=True, order=True):
     """One project's page. `channel` is a folder below `whl/`, "" for `simple/`."""
 
     channel: str

@@ -8,7 +8,8 @@ are made of time and size.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wheelhouse.errors import UsageError
 from wheelhouse.mirroring import names
@@ -20,8 +21,7 @@ _SERVER_NAME = re.compile(r"_|(?:[0-9A-Za-z_-]+\.)*[0-9A-Za-z_-]+")
 _UNWRITABLE = re.compile(r'[\x00-\x1f\x7f"\\$]')
 
 
-@dataclass(frozen=True, kw_only=True)
-class Site:
+class Site(Struct, frozen=True, kw_only=True):
     """What the configuration is for. Paths are absolute, as the machine that runs nginx has them."""
 
     root: str

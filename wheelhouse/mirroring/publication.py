@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from wheelhouse.digests import Digest
 from wheelhouse.errors import WheelhouseError
@@ -31,8 +32,7 @@ class NotBuilt(WheelhouseError):
         return f"the lock of `{self.label}` has no wheel yet of {', '.join(f'`{name}`' for name in self.names)}"
 
 
-@dataclass(frozen=True)
-class Publication:
+class Publication(Struct, frozen=True):
     """A lock, and the text that stands for it in the mirror."""
 
     lock: Lock
@@ -56,7 +56,7 @@ def publication(lock: Lock) -> Publication:
     """
     if lock.sources:
         raise NotBuilt(lock.label, tuple(source.name for source in lock.sources))
-    here = dataclasses.replace(
+    here = replace(
         lock,
         packages=tuple(_here(pin) for pin in lock.packages),
         installer=None if lock.installer is None else _here(lock.installer),
@@ -67,9 +67,9 @@ def publication(lock: Lock) -> Publication:
 def _here(pin: LockedPackage) -> LockedPackage:
     wheel(pin.wheel.filename, pin.name)
     url = f"file://{_ROOT.as_posix()}/{quote(file_key(pin.wheel.digest, pin.wheel.filename))}"
-    return dataclasses.replace(
+    return replace(
         pin,
-        wheel=dataclasses.replace(pin.wheel, url=url),
+        wheel=replace(pin.wheel, url=url),
         index=None if pin.index is None else redact(pin.index),
     )
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _RANGE = re.compile(r"(\d*)-(\d*)", re.ASCII)
 _DIGITS = 18  # more of them name a byte beyond every file; reading them is not worth it
 _TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """Bytes of a file: `length` of them from `start`."""
 
     start: int

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.version import Version
 
 from wheelhouse.digests import Digest
@@ -56,8 +57,7 @@ class NameTaken(WheelhouseError):
         return f"`{self.address.folder}` has a `{self.filename}` of {self.there}, and this one is {self.new}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """One wheel on a page. Times are ISO 8601 in UTC with `Z`."""
 
     filename: str
@@ -78,8 +78,7 @@ class Entry:
         return tuple(sorted({lock.partition("/")[0] for lock in self.locks}))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record:
+class Record(Struct, frozen=True, kw_only=True):
     """A page: its entries by version, then file name. Without entries the project is no longer listed."""
 
     address: Address

@@ -7,8 +7,9 @@ that begins with a dot, nothing outside of the mirror, however it is encoded.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
 
 from wheelhouse.mirroring import names
 from wheelhouse.mirroring.names import BadName
@@ -42,24 +43,21 @@ _PROJECT = re.compile(rf"({_INDEX})/([^/]+)(/?)(index\.html|index\.json)?")
 _LONGEST = 4096  # characters of a path: more than any key has
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """A page in two forms: `key` is the folder that has `index.html` and `index.json`."""
 
     key: str
     project: str | None  # None: the page that lists the projects
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """One small file that may change: a page in the form that was named, what the page for people needs, a lock."""
 
     key: str
     media_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """A wheel, or the metadata of one. Its bytes never change: `etag` is made of the wheel's digest."""
 
     key: str
@@ -67,15 +65,13 @@ class File:
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(Struct, frozen=True):
     """Another path says the same. `location` is relative to the path that was asked for."""
 
     location: str
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(Struct, frozen=True):
     """Not of the mirror: whether the server is there."""
 
 

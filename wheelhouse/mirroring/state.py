@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from wheelhouse.digests import Digest
 from wheelhouse.errors import WheelhouseError
@@ -29,8 +31,7 @@ class BadState(WheelhouseError):
         return f"`{self.source}` is not {self.what}: {self.problem}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Identity:
+class Identity(Struct, frozen=True, kw_only=True):
     """`mirror.json`. `id` is random; `origins` are the mirrors that this one has taken imports of, sorted."""
 
     id: str
@@ -61,8 +62,7 @@ class Identity:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class State:
+class State(Struct, frozen=True, kw_only=True):
     """What a side has: the one file that has to come out of a closed network."""
 
     mirror: str  # its id

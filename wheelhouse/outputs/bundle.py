@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wheelhouse.digests import Digest
 from wheelhouse.errors import WheelhouseError
@@ -16,8 +17,7 @@ FORMAT = 1  # of MANIFEST.json; install.py reads it, see docs on the layout of a
 _PATCH_LEVELS = 100  # more than any minor version of CPython ever got
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """One file of a layout: text that we write, or a wheel to be linked from the store; exactly one of the two."""
 
     path: str  # posix, relative to the folder

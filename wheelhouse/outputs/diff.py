@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from wheelhouse.lock import Lock, LockedPackage, LockedSource
@@ -13,8 +13,7 @@ from wheelhouse.outputs.sizes import readable, total
 Pin = LockedPackage | LockedSource
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One project whose file is not the same in both locks; a side is None where the lock lacks it."""
 
     name: NormalizedName

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from msgspec import Struct
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
@@ -19,8 +19,7 @@ from wheelhouse.resolve.wants import asks_for_pre
 _SHOWN = 6  # different reasons: a project such as numpy has fifty files a version
 
 
-@dataclass(frozen=True, slots=True)
-class Excluded:
+class Excluded(Struct, frozen=True):
     """A requirement of the lock that the version does not meet. `by` as in `required_by`; `version` is that of `by`."""
 
     by: str
@@ -28,16 +27,14 @@ class Excluded:
     requirement: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unmet:
+class Unmet(Struct, frozen=True):
     """Something that the version requires and that the lock has otherwise, or not at all (None)."""
 
     requirement: str
     locked: Version | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class WhyNot:
+class WhyNot(Struct, frozen=True, kw_only=True):
     """The answer for one lock. `listed` are the index's versions that were meant, newest first."""
 
     name: NormalizedName

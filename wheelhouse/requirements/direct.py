@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
+from msgspec import Struct
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidName, InvalidWheelFilename, canonicalize_name, parse_wheel_filename
@@ -35,8 +35,7 @@ _ENDS = (".whl", *SUFFIXES)
 _ALGORITHMS = hashlib.algorithms_guaranteed - {"sha256"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reference:
+class Reference(Struct, frozen=True, kw_only=True):
     """One file or folder. `name` is None for a folder that is given none; `direct` is what `Root.direct` holds."""
 
     kind: Literal["wheel", "sdist", "folder"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName
@@ -16,8 +16,7 @@ from wheelhouse.simple.links import plain
 COMMAND_LINE = "command line"  # the `source` of what was typed, with line 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Root:
+class Root(Struct, frozen=True, kw_only=True):
     """One requirement or constraint, and where it was written: `requirements.txt` and its line, counted from 1.
 
     `requirement` never holds a URL. Beside a `direct` it has no specifier: the file's own version is the one. The name
@@ -33,8 +32,7 @@ class Root:
     hashes: tuple[Digest, ...] = ()  # `--hash`, `#sha256=`: no other file of the project counts; empty: any may
 
 
-@dataclass(frozen=True, kw_only=True)
-class LocalProject:
+class LocalProject(Struct, frozen=True, kw_only=True):
     """A folder that is asked for without a name, such as `.[dev]`: only its own files tell what project it is.
 
     `path` is a path or a `file` URL, as written; see `Root.direct`.
@@ -47,8 +45,7 @@ class LocalProject:
     marker: Marker | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class IndexOptions:
+class IndexOptions(Struct, frozen=True, kw_only=True):
     """The options about indexes that requirements files hold, as written: URLs may hold credentials."""
 
     index_url: str | None = None  # the last one counts
@@ -59,8 +56,7 @@ class IndexOptions:
     no_binary: tuple[NormalizedName, ...] = ()  # of these the wheels of an index do not count
 
 
-@dataclass(frozen=True, kw_only=True)
-class RequirementsFile:
+class RequirementsFile(Struct, frozen=True, kw_only=True):
     """A requirements file and all that it includes, in the order of the lines. A file included twice counts once."""
 
     roots: tuple[Root, ...]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 from resolvelib import AbstractProvider, BaseReporter
@@ -19,8 +19,7 @@ from wheelhouse.resolve.wants import Conflict, Want, is_exact
 MAX_ROUNDS = 1_000  # it is asked where PubGrub found nothing, and has little to say after that (0.3 s)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Pin:
+class Pin(Struct, frozen=True, eq=False):
     """A candidate with the extras that are wanted of it; compared by identity."""
 
     candidate: Candidate

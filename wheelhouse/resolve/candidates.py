@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
@@ -25,8 +25,7 @@ ACCELERATOR = re.compile(r"(?:cpu|cu\d{2,3}|rocm\d[\d.]*|xpu)(?=$|\.)")
 BUILDABLE = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz")
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True, eq=False):
     """One wheel that fits the target, or an sdist that may be built into one.
 
     Compared by identity: a project gives the same object each time.
@@ -42,8 +41,7 @@ class Candidate:
         return f"{self.project} {self.version}"
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A file on a project page, and the index that lists it. `only_any`: it must be a `none-any` wheel."""
 
     file: File
@@ -51,8 +49,7 @@ class Listed:
     only_any: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """What one index lists for a project; `only_any` as in `Listed`."""
 
     listing: Listing

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -15,8 +15,7 @@ from wheelhouse.resolve.project import Project
 from wheelhouse.resolve.refusals import BadMetadata
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
+class Hint(Struct, frozen=True):
     """A project that will be asked about, the versions that are wanted of it, and the extras."""
 
     project: NormalizedName

@@ -8,16 +8,15 @@ resolver. (Measured on 2026-11-22: with torch 2.1.2 transformers 5.20.2 switches
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from wheelhouse.resolve.resolution import Pin
 from wheelhouse.target import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
+class Doubt(Struct, frozen=True):
     """`pin` supports the other project within `supported` only, and the set has `found`."""
 
     pin: str  # "transformers 5.20.2"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from msgspec import Struct
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -19,8 +19,7 @@ from wheelhouse.resolve.refusals import Needs, NotAny, NotProven, Reason, SdistO
 from wheelhouse.resolve.view import View
 
 
-@dataclass(frozen=True, slots=True)
-class HeldBack:
+class HeldBack(Struct, frozen=True):
     """A pin that is older than it had to be: `newer` is what the requirements admit and a filter kept away."""
 
     project: NormalizedName

@@ -6,28 +6,26 @@ The order: yanked, too new, Requires-Python, interpreter or ABI tag, platform ta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+
+class Reason(Struct, frozen=True):
     """Why a file was left out; `str` ends the sentence "… is left out: it …"."""
 
     nearness: ClassVar[int] = 0
 
 
-@dataclass(frozen=True, slots=True)
-class BadName(Reason):
+class BadName(Reason, frozen=True):
     """The file name is no wheel's or sdist's of this project."""
 
     def __str__(self) -> str:
         return "has a name that is no wheel's or sdist's of this project"
 
 
-@dataclass(frozen=True, slots=True)
-class Yanked(Reason):
+class Yanked(Reason, frozen=True):
     """PEP 592: only an exact `==` may still take it."""
 
     reason: str
@@ -37,8 +35,7 @@ class Yanked(Reason):
         return f"was yanked ({self.reason})" if self.reason else "was yanked"
 
 
-@dataclass(frozen=True, slots=True)
-class TooNew(Reason):
+class TooNew(Reason, frozen=True):
     """Uploaded at or after `--exclude-newer`, or at a time that the index does not tell (None)."""
 
     upload_time: datetime | None
@@ -50,8 +47,7 @@ class TooNew(Reason):
         return f"was uploaded on {self.upload_time:%Y-%m-%d}, after `--exclude-newer`"
 
 
-@dataclass(frozen=True, slots=True)
-class RequiresPython(Reason):
+class RequiresPython(Reason, frozen=True):
     """The project says that it does not run on the target's Python."""
 
     specifier: str
@@ -61,8 +57,7 @@ class RequiresPython(Reason):
         return f"needs Python {self.specifier}"
 
 
-@dataclass(frozen=True, slots=True)
-class WrongTag(Reason):
+class WrongTag(Reason, frozen=True):
     """The wheel is for another interpreter, ABI or platform; `tags` as in the file name."""
 
     tags: str
@@ -81,8 +76,7 @@ class WrongTag(Reason):
         }[self.part]
 
 
-@dataclass(frozen=True, slots=True)
-class WrongBuild(Reason):
+class WrongBuild(Reason, frozen=True):
     """The wheel's local version names another accelerator than the target's, or none where one is due."""
 
     local: str
@@ -93,8 +87,7 @@ class WrongBuild(Reason):
         return f"is the `{self.local or 'unlabelled'}` build, not `{self.accelerator}`"
 
 
-@dataclass(frozen=True, slots=True)
-class NotAny(Reason):
+class NotAny(Reason, frozen=True):
     """Another index may give only platform-independent wheels of this project."""
 
     nearness: ClassVar[int] = 6
@@ -103,8 +96,7 @@ class NotAny(Reason):
         return "is not from PyTorch's channel, and only a `none-any` wheel may come from elsewhere"
 
 
-@dataclass(frozen=True, slots=True)
-class WrongDigest(Reason):
+class WrongDigest(Reason, frozen=True):
     """The requirement names the digests that count (`--hash`), and this file's is none of them, or unknown."""
 
     nearness: ClassVar[int] = 6
@@ -113,8 +105,7 @@ class WrongDigest(Reason):
         return "has none of the digests that `--hash` names"
 
 
-@dataclass(frozen=True, slots=True)
-class NoBinary(Reason):
+class NoBinary(Reason, frozen=True):
     """A wheel of a project that `--no-binary` names."""
 
     nearness: ClassVar[int] = 6
@@ -123,8 +114,7 @@ class NoBinary(Reason):
         return "is a wheel, and `--no-binary` wants it built"
 
 
-@dataclass(frozen=True, slots=True)
-class SdistOnly(Reason):
+class SdistOnly(Reason, frozen=True):
     """A source distribution: it would have to be built."""
 
     nearness: ClassVar[int] = 7
@@ -133,8 +123,7 @@ class SdistOnly(Reason):
         return "is a source distribution"
 
 
-@dataclass(frozen=True, slots=True)
-class NotProven(Reason):
+class NotProven(Reason, frozen=True):
     """A stand-in for PyTorch's channel whose core metadata does not prove the target's CUDA build."""
 
     found: str
@@ -145,8 +134,7 @@ class NotProven(Reason):
         return f"{self.found}, which does not prove a `{self.accelerator}` build"
 
 
-@dataclass(frozen=True, slots=True)
-class BadMetadata(Reason):
+class BadMetadata(Reason, frozen=True):
     """The wheel's core metadata cannot be used: broken, or it lies about its name or version."""
 
     problem: str
@@ -156,8 +144,7 @@ class BadMetadata(Reason):
         return f"has unusable core metadata: {self.problem}"
 
 
-@dataclass(frozen=True, slots=True)
-class Needs(Reason):
+class Needs(Reason, frozen=True):
     """The wheel is good, but something that it requires has no wheel for the target, for the reason that is given."""
 
     text: str
@@ -172,8 +159,7 @@ def nearness(reason: Reason) -> int:
     return reason.rank if isinstance(reason, WrongTag) else reason.nearness
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """A file that was left out, and why."""
 
     filename: str

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -18,8 +18,7 @@ from wheelhouse.resolve.view import View
 from wheelhouse.resolve.wants import Conflict, Want
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pin:
+class Pin(Struct, frozen=True, kw_only=True):
     """One project of the closure."""
 
     candidate: Candidate
@@ -29,8 +28,7 @@ class Pin:
     wanted_by: tuple[tuple[str, Want], ...]  # who wants what: ("torchvision", torch==2.1.2); "" for what was asked for
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resolution:
+class Resolution(Struct, frozen=True, kw_only=True):
     """A closed set: every requirement of every pin is met by a pin. Sorted by project."""
 
     pins: tuple[Pin, ...]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
+from msgspec import Struct
 from nab_resolver.types import RangeRelation
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
@@ -117,8 +117,7 @@ class Choices:
         return [(str(self.versions[at]), bool(bits >> at & 1)) for at in reversed(able)]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Choice:
+class Choice(Struct, frozen=True, eq=False):
     """One version that may be chosen; compared by identity."""
 
     candidate: Candidate

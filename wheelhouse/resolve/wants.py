@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 
+from msgspec import Struct
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
@@ -15,8 +15,7 @@ from wheelhouse.data import table
 from wheelhouse.resolve.candidates import Candidate
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Want:
+class Want(Struct, frozen=True, eq=False):
     """A requirement as the solver sees it; compared by identity. `text` is what a person wrote."""
 
     project: NormalizedName
@@ -37,8 +36,7 @@ class Want:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(Struct, frozen=True):
     """One of the wants that cannot all be met, and who has it: a candidate, or None for what was asked for directly."""
 
     want: Want

@@ -12,8 +12,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO, Any, BinaryIO, cast
+
+from msgspec import Struct
 
 from wheelhouse.metadata import LARGEST_METADATA, BadMetadata
 from wheelhouse.metadata.sdist import SUFFIXES
@@ -23,8 +24,7 @@ MOST_MEMBERS = 200_000
 _LARGEST_READ = LARGEST_METADATA + 2**20  # a header or a zip's directory that asks for more at once is forged
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A regular file in an sdist. `modified` is in seconds since 1970; `stream` is good until the next member."""
 
     path: str  # as written: it may lead anywhere

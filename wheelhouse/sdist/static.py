@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
+from msgspec import Struct
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
@@ -29,16 +29,14 @@ _DECIDING = {
 _HEADER = re.compile(r"^(metadata-version|dynamic)[ \t]*:(.*(?:\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Dynamic:
+class Dynamic(Struct, frozen=True):
     """Only the build tells what the project requires. `fields` may be empty: `reason` is for a message."""
 
     fields: tuple[str, ...]
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class BuildSystem:
+class BuildSystem(Struct, frozen=True):
     """`[build-system]` (PEP 518), or its default where there is none. `backend_path` is relative to the tree."""
 
     requires: tuple[Requirement, ...]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from wheelhouse.digests import Digest
@@ -12,8 +12,7 @@ from wheelhouse.errors import WheelhouseError
 from wheelhouse.urls import redact
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class File:
+class File(Struct, frozen=True, kw_only=True):
     """One distribution file as its index lists it; nothing here was checked against the file itself.
 
     Two files are equal when every field is; the hash is that of `url` alone, so that sets and dicts of files are cheap.
@@ -39,8 +38,7 @@ class File:
         return f"{path}.metadata{separator}{query}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Page:
+class Page(Struct, frozen=True, kw_only=True):
     """What one index lists for one project, in the page's order. No files is an answer too: an empty project."""
 
     project: NormalizedName

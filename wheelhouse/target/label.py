@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from wheelhouse.target.checkdigits import digits, slips, split
 from wheelhouse.target.tags import OLDEST_GLIBC
@@ -38,8 +39,7 @@ SPOKEN = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parts:
+class Parts(Struct, frozen=True, kw_only=True):
     """What a label says, defaults filled in; `str` is its canonical form."""
 
     os: Literal["linux", "windows", "macos"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, cast
 
+from msgspec import Struct
 from packaging.markers import Environment, Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag
@@ -31,8 +32,7 @@ class MarkerError(WheelhouseError):
         return f"the marker `{self.marker}` cannot be evaluated: {self.reason.rstrip('.')}"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Target:
+class Target(Struct, frozen=True, kw_only=True, eq=False, dict=True):
     """The machine a lock is for, made by `Target.parse`. Equal where the canonical label is equal.
 
     It asks nothing of the machine that runs us. Without a patch level it stands for every known one of its minor
@@ -52,20 +52,6 @@ class Target:
     gpu: str | None  # a compute capability, "sm80"
     tags: tuple[Tag, ...]  # most preferred first
     environments: tuple[Environment, ...]  # complete, one per patch level that must hold, oldest first
-    _positions: dict[Tag, int] = field(init=False, repr=False)
-    _pairs: frozenset[tuple[str, str]] = field(init=False, repr=False)  # interpreter and ABI
-    _interpreters: frozenset[str] = field(init=False, repr=False)
-    _versions: tuple[Version, ...] = field(init=False, repr=False)
-    _admitted: dict[tuple[str, frozenset[str]], bool] = field(init=False, repr=False, default_factory=dict)
-    _markers: dict[int, tuple[Marker, dict[frozenset[str], bool]]] = field(init=False, repr=False, default_factory=dict)
-    _python_admitted: dict[SpecifierSet, tuple[bool, bool]] = field(init=False, repr=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        versions = tuple(Version(each["python_full_version"]) for each in self.environments)
-        object.__setattr__(self, "_positions", {tag: at for at, tag in reversed(tuple(enumerate(self.tags)))})
-        object.__setattr__(self, "_pairs", frozenset((tag.interpreter, tag.abi) for tag in self.tags))
-        object.__setattr__(self, "_interpreters", frozenset(tag.interpreter for tag in self.tags))
-        object.__setattr__(self, "_versions", versions)
 
     def __eq__(self, other: object) -> bool:
         return self.label == other.label if isinstance(other, Target) else NotImplemented
@@ -194,3 +180,33 @@ class Target:
     def lock_name(self) -> str:
         """The lock's file name, `pylock.linux-x86_64-cu121-py310.toml`; PEP 751 allows no dot in the middle part."""
         return f"pylock.{self.label.replace('.', '_')}.toml"
+
+    @cached_property
+    def _positions(self) -> dict[Tag, int]:
+        return {tag: at for at, tag in reversed(tuple(enumerate(self.tags)))}
+
+    @cached_property
+    def _pairs(self) -> frozenset[tuple[str, str]]:
+        """Interpreter and ABI of each tag."""
+        return frozenset((tag.interpreter, tag.abi) for tag in self.tags)
+
+    @cached_property
+    def _interpreters(self) -> frozenset[str]:
+        return frozenset(tag.interpreter for tag in self.tags)
+
+    @cached_property
+    def _versions(self) -> tuple[Version, ...]:
+        return tuple(Version(each["python_full_version"]) for each in self.environments)
+
+    # What was asked before, and its answers
+    @cached_property
+    def _admitted(self) -> dict[tuple[str, frozenset[str]], bool]:
+        return {}
+
+    @cached_property
+    def _markers(self) -> dict[int, tuple[Marker, dict[frozenset[str], bool]]]:
+        return {}
+
+    @cached_property
+    def _python_admitted(self) -> dict[SpecifierSet, tuple[bool, bool]]:
+        return {}

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from functools import cache
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from wheelhouse.data import table
 from wheelhouse.errors import UsageError
@@ -39,8 +40,7 @@ class TargetError(UsageError):
     """A label that names no target. `hint` holds the nearest right spelling, or a whole right label."""
 
 
-@dataclass(frozen=True, order=True)
-class Libc:
+class Libc(Struct, frozen=True, order=True):
     """The C library of a Linux, as a floor: `glibc` 2.5 to 2.99, or `musl` 1.0 to 1.9."""
 
     name: Literal["glibc", "musl"]
@@ -53,16 +53,14 @@ class Libc:
 DEFAULT_LIBC = Libc("glibc", (2, 28))
 
 
-@dataclass(frozen=True)
-class System:
+class System(Struct, frozen=True):
     """An operating system; `version` for macOS alone, None where the label does not name it."""
 
     name: Literal["linux", "windows", "macos"]
     version: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True)
-class Python:
+class Python(Struct, frozen=True):
     """A CPython: minor version, patch level where one is named, and whether it is the free-threaded build."""
 
     version: tuple[int, int]

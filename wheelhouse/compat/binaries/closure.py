@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache
 from typing import Any
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from wheelhouse.compat.binaries.model import Elf, WheelBinaries
@@ -20,8 +20,7 @@ _LIBRARY = re.compile(r"lib([A-Za-z_]+)\.so\.(\d{1,3})")
 _VARIANT = re.compile(r"\d+")
 
 
-@dataclass(frozen=True, slots=True)
-class Owned:
+class Owned(Struct, frozen=True):
     """A binary and the project whose wheel brings it."""
 
     project: NormalizedName

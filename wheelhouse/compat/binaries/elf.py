@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 from zlib import crc32
+
+from msgspec import Struct
 
 from wheelhouse.compat.binaries.model import Elf, Level, Names
 from wheelhouse.data import table
@@ -40,16 +41,14 @@ class BadElf(ValueError):
     """A file that begins like an ELF file and is none that the linker would take. Says what is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Segment:
+class _Segment(Struct, frozen=True):
     kind: int
     offset: int
     address: int
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
+class _Version(Struct, frozen=True):
     library: str
     name: str
     weak: bool

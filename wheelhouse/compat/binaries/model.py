@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self
 from zlib import crc32
+
+from msgspec import Struct, field
+from msgspec.structs import fields
 
 Level = tuple[int, ...]
 """A version node's number: (2, 28) of `GLIBC_2.28`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Struct, frozen=True):
     """A set of symbol names that can only be asked. A CRC-32 stands for each: 4 bytes where C++ names take a hundred.
 
     A name that is not in it is taken for one that is once in 2**32 / len: a fault may be missed, never invented.
@@ -55,8 +56,7 @@ class Names:
         return self.sums[4 * at : 4 * at + 4]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Elf:
+class Elf(Struct, frozen=True, kw_only=True):
     """One shared library, extension module or program of a wheel, as the dynamic linker sees it."""
 
     path: str  # its member of the wheel
@@ -84,8 +84,7 @@ class Elf:
 DAMAGED = "its member of the wheel is damaged"  # how the reason begins where no installer can unpack the member
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WheelBinaries:
+class WheelBinaries(Struct, frozen=True, kw_only=True):
     """Every ELF file of one wheel, by path. `unreadable` are (path, reason); the path is "" for the wheel itself."""
 
     filename: str

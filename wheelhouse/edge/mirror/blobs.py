@@ -6,9 +6,10 @@ import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
+
+from msgspec import Struct
 
 from wheelhouse.digests import Digest
 from wheelhouse.edge.mirror.storage import CannotStore, Full, Storage
@@ -21,8 +22,7 @@ _PAUSE = 1.0  # seconds at most between two attempts at a file
 _TRIES = 5
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Blob:
+class Blob(Struct, frozen=True, kw_only=True):
     """A file that pages name: a wheel, or its metadata. `put` writes it and verifies every byte."""
 
     key: str

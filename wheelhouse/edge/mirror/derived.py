@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from wheelhouse.edge.mirror.blobs import each
@@ -101,8 +101,7 @@ def write_list(storage: Storage, channel: str, names: Iterable[NormalizedName]) 
     put(storage, f"{place(channel)}/index.html", root_html(found))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Unfinished:
+class Unfinished(Struct, frozen=True, kw_only=True):
     """What a command that was cut off left behind: locks that are published and not in the catalog, and their pages."""
 
     locks: Mapping[str, Lock]  # by `<label>/<sha256>`

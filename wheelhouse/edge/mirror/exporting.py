@@ -6,9 +6,10 @@ import io
 import shutil
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
 
 from wheelhouse.digests import Check, Digest
 from wheelhouse.edge import files
@@ -24,8 +25,7 @@ from wheelhouse.mirroring.publication import republished
 from wheelhouse.mirroring.state import State
 
 
-@dataclass(frozen=True, kw_only=True)
-class Exported:
+class Exported(Struct, frozen=True, kw_only=True):
     """What was written. Sizes are in bytes."""
 
     manifest: Manifest

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
 
 from wheelhouse.digests import Digest
 from wheelhouse.edge.mirror import tree
@@ -38,8 +39,7 @@ class ForeignExport(WheelhouseError):
         return f"`{self.path}` comes from the mirror {self.origin}, of which `{self.name}` has taken nothing so far"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Imported:
+class Imported(Struct, frozen=True, kw_only=True):
     """What was taken. `new` counts wheels that were not there."""
 
     locks: int

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from packaging.utils import NormalizedName
 
 from wheelhouse.digests import Digest
@@ -31,8 +31,7 @@ from wheelhouse.mirroring.publication import republished
 from wheelhouse.mirroring.record import BadRecord, Record
 
 
-@dataclass(frozen=True, kw_only=True)
-class Seen:
+class Seen(Struct, frozen=True, kw_only=True):
     """Everything a mirror holds, by what it is."""
 
     files: dict[str, int] = field(default_factory=dict)  # size by key, metadata files too

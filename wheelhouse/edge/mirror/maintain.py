@@ -6,7 +6,8 @@ import hashlib
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wheelhouse.digests import Digest
 from wheelhouse.edge import files
@@ -48,8 +49,7 @@ class Unsound(WheelhouseError):
         return self.problem
 
 
-@dataclass(frozen=True, kw_only=True)
-class Garbage:
+class Garbage(Struct, frozen=True, kw_only=True):
     """What nothing names. Sizes are in bytes; a file and its metadata count as two keys and one file."""
 
     keys: tuple[str, ...] = ()
@@ -92,8 +92,7 @@ def _garbage(found: Seen, at: float) -> Garbage:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verified:
+class Verified(Struct, frozen=True, kw_only=True):
     """What a verification found: a sentence for each thing that is wrong."""
 
     files: int

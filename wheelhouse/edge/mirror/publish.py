@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
@@ -31,8 +31,7 @@ from wheelhouse.mirroring.publication import Publication, republished
 from wheelhouse.mirroring.record import Entry, Record
 
 
-@dataclass(frozen=True, kw_only=True)
-class Added:
+class Added(Struct, frozen=True, kw_only=True):
     """What publishing did. Sizes are in bytes, of wheels; each file counts once."""
 
     locks: tuple[str, ...]
@@ -43,8 +42,7 @@ class Added:
     pages: int  # that changed
 
 
-@dataclass(frozen=True, slots=True)
-class _Wheel:
+class _Wheel(Struct, frozen=True):
     wheel: LockedWheel
     size: int
     content: bytes  # of its METADATA

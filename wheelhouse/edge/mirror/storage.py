@@ -7,9 +7,10 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from wheelhouse.digests import Check, Digest
 from wheelhouse.edge import files
@@ -28,16 +29,14 @@ def silent(event: Event) -> None:
     """Nobody listens."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """What a key holds. `version` changes with every write."""
 
     content: bytes
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A key that is there. `modified` is in seconds since 1970, by the storage's own clock."""
 
     key: str

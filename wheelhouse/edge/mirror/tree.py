@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from wheelhouse import __version__
 from wheelhouse.edge.mirror import derived
@@ -52,8 +53,7 @@ class NotEmpty(WheelhouseError):
         return f"`{self.name}` is no mirror, and it holds `{self.stray}`"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """What is to become of pages and locks. `edit` decides; it may be called again with fresher records."""
 
     pages: Sequence[Address]
@@ -64,8 +64,7 @@ class Change:
     origin: str | None = None  # the mirror that this comes from
 
 
-@dataclass(frozen=True, kw_only=True)
-class Changes:
+class Changes(Struct, frozen=True, kw_only=True):
     """What a commit wrote. `files` and `size` (bytes) are entries that came or went, each file once."""
 
     pages: int

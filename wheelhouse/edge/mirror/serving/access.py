@@ -6,8 +6,9 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 _UNSAFE = re.compile(r'[^\x20-\x7e]|["\\]')
 _LONGEST = 512  # characters of what a client wrote
@@ -15,8 +16,7 @@ _WAITING = 10_000  # lines that wait to be written; while nobody takes them, mor
 _LAST_WAIT = 3.0  # seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
+class Visit(Struct, frozen=True, kw_only=True):
     """One request and what became of it. `size` is the bytes of body that were sent."""
 
     client: str

@@ -6,8 +6,9 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from wheelhouse.edge.mirror.serving.access import Visit
 from wheelhouse.edge.mirror.serving.pages import Pages
@@ -38,8 +39,7 @@ class Busy(Exception):
     """More passwords are being checked than the server takes on: status 503."""
 
 
-@dataclass
-class Answer:
+class Answer(Struct):
     """What is sent. The body is `content`, or a part of `opened` as `start` and `length` say."""
 
     status: int

@@ -9,7 +9,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wheelhouse.edge.mirror.serving.source import Source
 
@@ -18,8 +19,7 @@ _LEVEL = 6
 _NAMES = 4096  # pages that are remembered at most, those that are not there included
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A page as it is sent. `etag` is of its bytes; the compressed form has one of its own (RFC 9110, 8.8.3.3)."""
 
     content: bytes
@@ -35,8 +35,7 @@ class Kept:
         return len(self.content) + len(self.packed or b"") + 512
 
 
-@dataclass(slots=True)
-class _Entry:
+class _Entry(Struct):
     stamp: Hashable
     kept: Kept
     checked: float

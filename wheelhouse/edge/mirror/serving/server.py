@@ -9,13 +9,13 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Any
 
 import uvicorn
+from msgspec import Struct
 
 from wheelhouse.edge.mirror.serving.access import AccessLog
 from wheelhouse.edge.mirror.serving.app import App, Gate
@@ -27,8 +27,7 @@ _BACKLOG = 1024
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """How a mirror is served. `grace` is in seconds: how long a stop waits for answers under way."""
 
     host: str = "127.0.0.1"
