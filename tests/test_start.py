@@ -98,3 +98,28 @@ def test_httpx_comes_without_its_command_line_which_can_still_be_imported(tmp_pa
 def test_who_has_imported_httpx_before_keeps_it(tmp_path: Path) -> None:
     same = "import httpx\nfrom wheelhouse.edge import web\nassert web.httpx is httpx"
     assert "httpx._main" in imported(same, cwd=tmp_path)
+
+
+def ended(main: str) -> tuple[int, str]:
+    """Exit code and output of the console script, where this is what `main` does; Python says `tidied` where it tidies."""
+    program = f"import atexit, sys, threading, wheelhouse.cli as cli\n{main}\ncli.main = main\n"
+    program += "atexit.register(print, 'tidied')\ncli.program()"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ran.stderr == ""
+    return ran.returncode, ran.stdout
+
+
+def test_a_program_that_is_done_ends_at_once_with_its_code_and_all_that_it_said() -> None:
+    assert ended("def main(): sys.stdout.write('x' * 300_000); sys.exit(3)") == (3, "x" * 300_000)
+    assert ended("def main(): sys.stdout.write('done'); sys.exit()") == (0, "done")
+    assert ended("def main(): sys.stdout.write('done')") == (0, "done")
+
+
+def test_a_thread_that_still_works_is_waited_for() -> None:
+    main = "def main():\n threading.Timer(0.1, print, ['work']).start()\n sys.exit(1)"
+    assert ended(main) == (1, "work\ntidied\n")
+
+
+def test_who_profiles_or_traces_sees_the_end() -> None:
+    assert ended("def main(): sys.setprofile(lambda *_: None)") == (0, "tidied\n")
+    assert ended("def main(): sys.settrace(lambda *_: None)") == (0, "tidied\n")

@@ -1,5 +1,5 @@
 """`python -m wheelhouse` is `wheelhouse`."""
 
-from wheelhouse.cli import main
+from wheelhouse.cli import program
 
-main()
+program()

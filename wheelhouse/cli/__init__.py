@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import sys
 
 
@@ -30,3 +31,35 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what was complete is kept\n")
         sys.exit(130)
+
+
+def program() -> None:
+    """What the console script runs: `main`, then the process ends at once.
+
+    Everything is closed by then. Python would still take apart all that was made, piece by piece, before the system takes
+    the memory back in one: 0.03 s after a small lock, 0.11 s after a large one.
+    """
+    try:
+        main()
+        code = 0
+    except SystemExit as end:
+        if not isinstance(end.code, int | None):
+            raise
+        code = end.code or 0
+    if sys.gettrace() is not None or sys.getprofile() is not None or _others_work():
+        sys.exit(code)
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):  # nobody reads any more, or it is closed: Python knows what to say
+        sys.exit(code)
+    os._exit(code)
+
+
+def _others_work() -> bool:
+    """Whether a thread is left that Python would wait for."""
+    threading = sys.modules.get("threading")
+    if threading is None:
+        return False
+    return any(not each.daemon for each in threading.enumerate() if each is not threading.main_thread())
