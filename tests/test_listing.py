@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from wheelhouse.simple import Listing, NotAPage, listing, parse_page
+from wheelhouse.simple import Listing, NotAPage, listing, listing_of, parse_page
 
 FOO = canonicalize_name("foo")
 URL = "https://index.example/simple/foo/"
@@ -55,7 +55,7 @@ PAGES = st.fixed_dictionaries(
 @given(page=PAGES)
 def test_a_listing_of_json_has_the_files_of_the_page(page: object) -> None:
     body = json.dumps(page).encode()
-    assert listing(FOO, URL, JSON, body) == Listing.of(parse_page(FOO, URL, JSON, body))
+    assert listing(FOO, URL, JSON, body) == listing_of(parse_page(FOO, URL, JSON, body))
 
 
 @given(page=PAGES)

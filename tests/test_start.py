@@ -101,7 +101,7 @@ def test_who_has_imported_httpx_before_keeps_it(tmp_path: Path) -> None:
 
 
 def ended(main: str) -> tuple[int, str]:
-    """Exit code and output of the console script, where this is what `main` does; Python says `tidied` where it tidies."""
+    """Exit code and output of the console script with that `main`; Python says `tidied` where it tidies up."""
     program = f"import atexit, sys, threading, wheelhouse.cli as cli\n{main}\ncli.main = main\n"
     program += "atexit.register(print, 'tidied')\ncli.program()"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

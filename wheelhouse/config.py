@@ -5,7 +5,6 @@ Paths stay as written: they are relative to the file, and whoever reads it knows
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import tomllib
@@ -214,7 +213,9 @@ class _Reader:
         """Every key was asked for: an unknown one is refused by its name."""
         for key in self.table:
             if key not in self.seen:
-                near = difflib.get_close_matches(key.replace("_", "-"), self.seen, 1)
+                from difflib import get_close_matches
+
+                near = get_close_matches(key.replace("_", "-"), self.seen, 1)
                 hint = f"did you mean `{near[0]}`?" if near else f"known are: {', '.join(self.seen)}"
                 raise BadConfig(self.source, self.prefix + key, "is not known", hint=hint)
 

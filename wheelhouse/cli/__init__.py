@@ -36,8 +36,8 @@ def main() -> None:
 def program() -> None:
     """What the console script runs: `main`, then the process ends at once.
 
-    Everything is closed by then. Python would still take apart all that was made, piece by piece, before the system takes
-    the memory back in one: 0.03 s after a small lock, 0.11 s after a large one.
+    Everything is closed by then. Python would still take apart all that was made, piece by piece, before the system
+    takes the memory back in one: 0.03 s after a small lock, 0.11 s after a large one.
     """
     try:
         main()

@@ -7,7 +7,6 @@ pip's configuration and `PIP_*` variables.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -84,6 +83,8 @@ def checks_of(options: Mapping[str, Any], found: Found | None = None) -> Checks:
 def _no_rule(name: str, found: Found | None, accepted: Sequence[str]) -> UsageError | BadConfig:
     """The error on a name that is no rule; where the configuration says it, that is named, with the key."""
     meant = name.lower().replace("_", "-")
+    from difflib import get_close_matches
+
     near = [meant] if meant in RULES else get_close_matches(meant, RULES, 3)
     hint = f"rules are {', '.join(f'`{rule}`' for rule in RULES)}"
     if near:

@@ -35,7 +35,7 @@ from wheelhouse.resolve.candidates import Candidate, Listed, Source
 from wheelhouse.resolve.catalog import Hint
 from wheelhouse.resolve.project import Project
 from wheelhouse.resolve.wants import Want
-from wheelhouse.simple import File, Listing, Page
+from wheelhouse.simple import File, Listing, Page, listing_of
 from wheelhouse.target import Target
 
 
@@ -274,7 +274,7 @@ class LiveCatalog:
         fresh = (at for at, version in enumerate(more.listing.versions) if version not in known)
         added = tuple(file for at in fresh for file, _ in more.listing.files(at))
         page = Page(project=name, url=more.listing.url, files=added)
-        return [*files, Source(Listing.of(page), more.index)]
+        return [*files, Source(listing_of(page), more.index)]
 
     def metadata(self, candidate: Candidate) -> CoreMetadata | refusals.BadMetadata:
         try:

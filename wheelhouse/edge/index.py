@@ -21,7 +21,7 @@ from wheelhouse.edge.http_errors import Refused
 from wheelhouse.edge.wheels import NotCached
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.indexes import PYTORCH_URL, Index, channel_of
-from wheelhouse.simple import ACCEPT, File, Listing, Page, listing, parse_page
+from wheelhouse.simple import ACCEPT, File, Listing, Page, listing, listing_of, parse_page
 from wheelhouse.simple.names import belongs
 from wheelhouse.urls import host
 
@@ -99,7 +99,7 @@ class PageReader:
             if index not in self._links:
                 self._links[index] = self._all_links(index, project)
         files = tuple(file for file in self._links[index] if belongs(file.filename, project))
-        return Listing.of(Page(project=project, url=index.url, files=files)) if files else None
+        return listing_of(Page(project=project, url=index.url, files=files)) if files else None
 
     def _all_links(self, index: Index, project: NormalizedName) -> tuple[File, ...]:
         path = local_path(index.url)

@@ -14,7 +14,7 @@ from packaging.utils import InvalidName, NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from wheelhouse.errors import WheelhouseError
-from wheelhouse.metadata.requires import Requires, is_of_an_extra, requirement, specifiers
+from wheelhouse.metadata.requires import Requires, requirement, specifiers
 
 # The headers that decide; all others (the description may be one of them) are not even parsed.
 _HEADER = re.compile(
@@ -67,12 +67,13 @@ _normalized = lru_cache(maxsize=4096)(canonicalize_name)
 _FORM = b"\x00wheelhouse 1\n"
 
 
-class _Kept(msgspec.Struct, array_like=True):
+class _Kept(Struct, array_like=True):
     name: str
     version: str
     requires: list[str]
     requires_python: str
     extras: list[str]
+    plain: list[int] | None = None  # see `Requires`; not kept at first
 
 
 _encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_Kept)
@@ -81,9 +82,11 @@ _encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_Kept)
 def pack(metadata: CoreMetadata) -> bytes:
     """What was parsed, in a form that `unpack` reads in a tenth of the time."""
     requires = metadata.requires
-    lines = requires.lines if isinstance(requires, Requires) else [str(each) for each in requires]
+    if not isinstance(requires, Requires):
+        requires = Requires([str(each) for each in requires])
     python = "" if metadata.requires_python is None else str(metadata.requires_python)
-    kept = _Kept(metadata.name, str(metadata.version), list(lines), python, sorted(metadata.extras))
+    lines, plain = list(requires.lines), list(requires.plain)
+    kept = _Kept(metadata.name, str(metadata.version), lines, python, sorted(metadata.extras), plain)
     return _FORM + _encoder.encode(kept)
 
 
@@ -102,7 +105,7 @@ def unpack(
     return CoreMetadata(
         name=NormalizedName(kept.name),
         version=found,
-        requires=Requires(kept.requires),
+        requires=Requires(kept.requires, kept.plain),
         requires_python=specifiers(kept.requires_python),
         extras=frozenset(NormalizedName(each) for each in kept.extras),
     )
@@ -139,11 +142,9 @@ def parse(
         own_version = Version(raw.get("version", ""))
         if int(raw.get("metadata_version", "2").partition(".")[0]) > 2:
             raise BadMetadata(filename, f"`Metadata-Version` is {raw['metadata_version']}, and 2.x is the newest known")
-        lines = [_FOLD.sub(" ", line) for line in raw.get("requires_dist", ())]
-        for line in lines:
-            if not is_of_an_extra(line):
-                requirement(line)  # so that what cannot be read is found here
-        requires = Requires(lines)
+        requires = Requires([_FOLD.sub(" ", line) for line in raw.get("requires_dist", ())])
+        for at in requires.plain:
+            requirement(requires.lines[at])  # so that what cannot be read is found here
     except InvalidName:
         raise BadMetadata(filename, f"`Name` is {raw.get('name')!r}") from None
     except InvalidVersion:

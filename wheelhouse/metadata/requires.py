@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import overload
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -20,8 +20,10 @@ class Requires(Sequence[Requirement]):
     asks for, and a requirement costs 30 µs.
     """
 
-    def __init__(self, lines: Sequence[str]) -> None:
+    def __init__(self, lines: Sequence[str], plain: Sequence[int] | None = None) -> None:
+        """`plain`: the positions of the lines that may hold where no extra is asked for; found out where None."""
         self.lines = tuple(lines)
+        self.plain = tuple(at for at, line in enumerate(lines) if not is_of_an_extra(line)) if plain is None else plain
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -44,33 +46,40 @@ class Requires(Sequence[Requirement]):
     @cached_property
     def without_extras(self) -> tuple[Requirement, ...]:
         """Those that may hold where no extra is asked for."""
-        return tuple(requirement(line) for line in self.lines if not is_of_an_extra(line))
-
-
-# A line that holds with its extra only, in the ways that build tools write it; such a line can always be read
-_NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,5}"
-_VERSION = rf"{_NUMBER}(?:(?:a|b|rc)[0-9]{{1,4}})?(?:\.post[0-9]{{1,4}})?(?:\.dev[0-9]{{1,4}})?"
-_CLAUSE = rf"(?:[=!]= ?(?:{_VERSION}|{_NUMBER}\.\*)|[<>]=? ?{_VERSION}|~= ?[0-9]{{1,9}}\.{_NUMBER})"
-_CLAUSES = rf"{_CLAUSE}(?: ?, ?{_CLAUSE})*"
-_EXTRA = r"""extra ?== ?(?:'[A-Za-z0-9._-]+'|"[A-Za-z0-9._-]+")"""
-_PYTHON = rf"""python_(?:full_)?version ?(?:[<>=!]=|[<>]) ?(?:'{_NUMBER}'|"{_NUMBER}")"""
-_SYSTEM = r"""(?:sys_platform|os_name|platform_(?:system|machine|python_implementation)|implementation_name) ?[!=]= ?"""
-_SYSTEM += r"""(?:'[A-Za-z0-9_]+'|"[A-Za-z0-9_]+")"""
-_TERM = rf"(?:\((?:{_EXTRA}|{_PYTHON}|{_SYSTEM})\)|{_EXTRA}|{_PYTHON}|{_SYSTEM})"
-_OF_AN_EXTRA = re.compile(
-    r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?: ?\[[A-Za-z0-9]+(?:[_-][A-Za-z0-9]+)*\])?"
-    rf" ?(?:\({_CLAUSES}\)|{_CLAUSES})? ?; ?(?:{_TERM} and ){{0,4}}\(?{_EXTRA}\)?(?: and {_TERM}){{0,4}}"
-)
+        return tuple(requirement(self.lines[at]) for at in self.plain)
 
 
 @lru_cache(maxsize=16384)
 def is_of_an_extra(line: str) -> bool:
-    """Whether a `Requires-Dist` is one that can be read, and that holds with an extra only."""
+    """Whether a `Requires-Dist` is one that can be read, and that holds with an extra only, as build tools write it."""
     if "extra" not in line or len(line) > 300:
         return False
-    if line.count("(") != line.count(")"):
-        return False
-    return _OF_AN_EXTRA.fullmatch(line) is not None
+    before, _, marker = line.partition(";")
+    terms = [_term().fullmatch(term) for term in marker.strip(" ").split(" and ")]
+    return any(term and term["extra"] for term in terms) and all(terms) and _readable().fullmatch(before) is not None
+
+
+_NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,5}"
+
+
+@cache
+def _readable() -> re.Pattern[str]:
+    """What stands before a marker: a name, with an extra or without, and clauses, in brackets or without."""
+    name = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?: ?\[[A-Za-z0-9]+(?:[_-][A-Za-z0-9]+)*\])?"
+    version = rf"{_NUMBER}(?:(?:a|b|rc)[0-9]{{1,4}})?(?:\.post[0-9]{{1,4}})?(?:\.dev[0-9]{{1,4}})?"
+    clause = rf"(?:[=!]= ?{_NUMBER}\.\*|(?:[=!<>]=|[<>]|~=(?= ?[0-9]+\.[0-9])) ?{version})"
+    another = r"(?: ?, ?(?=[<>=!~])|(?= ?\)| ?$))"
+    return re.compile(rf"{name} ?(?:(\()?(?:{clause}{another})+(?(1)\)))? ?")
+
+
+@cache
+def _term() -> re.Pattern[str]:
+    """One comparison of a marker, in brackets or without, that can be evaluated."""
+    extra = r"""(?P<extra>extra) ?== ?(?:'[A-Za-z0-9._-]+'|"[A-Za-z0-9._-]+")"""
+    python = rf"""python_(?:full_)?version ?(?:[<>=!]=|[<>]) ?(?:'{_NUMBER}'|"{_NUMBER}")"""
+    system = r"(?:sys_platform|os_name|platform_(?:system|machine|python_implementation)|implementation_name) ?[!=]= ?"
+    system += r"""(?:'[A-Za-z0-9_]+'|"[A-Za-z0-9_]+")"""
+    return re.compile(rf"(\()?(?:{extra}|{python}|{system})(?(1)\))")
 
 
 # The wheels of one project repeat each other's lines, and a requirement costs 30 µs.

@@ -33,8 +33,9 @@ from wheelhouse.resolve.refusals import (
     Yanked,
 )
 from wheelhouse.resolve.spans import Span, Spans
+from wheelhouse.simple import listing_of
 from wheelhouse.simple.links import digest, moment, plain
-from wheelhouse.simple.listing import Entry, Listing, Versions
+from wheelhouse.simple.listing import Entry, Versions
 from wheelhouse.simple.model import File, Page
 from wheelhouse.simple.names import BUILD
 from wheelhouse.target import Target
@@ -237,7 +238,7 @@ def _sources(name: NormalizedName, files: Iterable[Listed] | Sequence[Source]) -
             single.setdefault((each.index, each.only_any), []).append(each.file)
     for (index, only_any), listed in single.items():
         page = Page(project=name, url=index.url, files=tuple(listed))
-        sources.append(Source(Listing.of(page), index, only_any))
+        sources.append(Source(listing_of(page), index, only_any))
     return tuple(sources)
 
 

@@ -1,4 +1,7 @@
-"""The Simple Repository API as values: what a project page says, in HTML or JSON."""
+"""The Simple Repository API as values: what a project page says, in HTML or JSON.
+
+What reads pages is imported where there is one to read: what the cache keeps needs none of it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 
 from packaging.utils import NormalizedName
 
-from wheelhouse.simple import json
 from wheelhouse.simple.links import plain
 from wheelhouse.simple.listing import Listing
 from wheelhouse.simple.model import File, NotAPage, Page
@@ -15,7 +17,7 @@ from wheelhouse.simple.model import File, NotAPage, Page
 if TYPE_CHECKING:
     from email.message import Message
 
-__all__ = ["ACCEPT", "File", "Listing", "NotAPage", "Page", "listing", "parse_page"]
+__all__ = ["ACCEPT", "File", "Listing", "NotAPage", "Page", "listing", "listing_of", "parse_page"]
 
 # PEP 691: the client says what it reads; JSON first, and plain HTML for servers that know nothing else
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
@@ -37,8 +39,10 @@ def parse_page(project: NormalizedName, url: str, content_type: str, body: bytes
     `NotAPage`, and nothing else is ever raised for any `body`.
     """
     if _kind(url, content_type, body) == "json":
+        from wheelhouse.simple import json
+
         return json.parse(project, url, body)
-    from wheelhouse.simple import html  # its parser is loaded where a page needs it
+    from wheelhouse.simple import html
 
     return html.parse(project, url, _decode(body, _charset(content_type)))
 
@@ -46,8 +50,17 @@ def parse_page(project: NormalizedName, url: str, content_type: str, body: bytes
 def listing(project: NormalizedName, url: str, content_type: str, body: bytes) -> Listing:
     """The same page grouped by version, as resolving asks for it."""
     if _kind(url, content_type, body) == "json":
+        from wheelhouse.simple import json
+
         return json.listing(project, url, body)
-    return Listing.of(parse_page(project, url, content_type, body))
+    return listing_of(parse_page(project, url, content_type, body))
+
+
+def listing_of(page: Page) -> Listing:
+    """The listing of a page whose files are values already."""
+    from wheelhouse.simple import grouping
+
+    return grouping.listing_of(page)
 
 
 def _kind(url: str, content_type: str, body: bytes) -> Literal["json", "html"]:

@@ -8,6 +8,7 @@ import msgspec
 from packaging.utils import NormalizedName
 
 from wheelhouse.digests import Digest
+from wheelhouse.simple.grouping import grouped, listing_of
 from wheelhouse.simple.links import Links, digest, is_safe, moment, plain
 from wheelhouse.simple.listing import Entry, Listing
 from wheelhouse.simple.model import File, NotAPage, Page
@@ -102,9 +103,9 @@ def listing(project: NormalizedName, url: str, body: bytes) -> Listing:
     try:
         page = _page.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Listing.of(parse(project, url, body))
+        return listing_of(parse(project, url, body))
     if page.meta.api_version.partition(".")[0] != "1":
         raise NotAPage(
             url, f"its `api-version` is {plain(json.dumps(page.meta.api_version))[:50]}, and only 1.x is known"
         )
-    return Listing.of_entries(project, url, redact(url), page.files, stand_in=page.stand_in)
+    return grouped(project, url, redact(url), page.files, stand_in=page.stand_in)

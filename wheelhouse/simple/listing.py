@@ -7,22 +7,17 @@ files: 38 ms as a tuple of values; here 11 ms from JSON, and 0.5 ms from the cac
 
 from __future__ import annotations
 
-import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Self, overload
 
 import msgspec
 from msgspec.structs import astuple
-from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from wheelhouse.simple.links import Links, digest, is_safe, moment, plain
-from wheelhouse.simple.model import File, Page
-from wheelhouse.simple.names import split, version
-
-_LARGEST = 2**63 - 1  # bytes; more cannot be a size of a file
-
+from wheelhouse.simple.links import Links, digest, moment, plain
+from wheelhouse.simple.model import File
+from wheelhouse.simple.names import version
 
 Metadata = bool | dict[str, str] | None
 
@@ -72,14 +67,6 @@ class _Kept(msgspec.Struct, array_like=True):
     untimed: bool = False
 
 
-_ORDINARY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}")
-_ORDINARY_WHEEL = re.compile(
-    r"([A-Za-z0-9._]{1,80})-([A-Za-z0-9.+_]{1,40})-(\w{1,30}-\w{1,20}-[\w.]{1,80})\.whl", re.ASCII
-)
-_ORDINARY_URL = re.compile(
-    r"(?:https://[a-z0-9-]+(?:\.[a-z0-9-]+)*/|(?:\.\./)+)(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9._+-]{0,200}[A-Za-z0-9]"
-    r"(?:#sha256=[0-9a-f]{64})?"
-)
 _encoder = msgspec.msgpack.Encoder()
 _kept = msgspec.msgpack.Decoder(_Kept)
 _rows = msgspec.msgpack.Decoder(list[Row])
@@ -165,7 +152,9 @@ class Listing:
         stand_in: str | None = None,
         untimed: bool = False,
     ) -> None:
-        """`stand_in`: the channel in whose place PyPI's builds are listed here, as a mirror of wheelhouse says it.
+        """What `grouping` makes.
+
+        `stand_in`: the channel in whose place PyPI's builds are listed here, as a mirror of wheelhouse says it.
 
         `untimed`: some file has no time of upload.
         """
@@ -175,65 +164,6 @@ class Listing:
         self._links: Links | None = None
         self._rows: dict[int, Sequence[Entry]] = {}
         self._files: dict[tuple[int, int], File] = {}
-
-    @classmethod
-    def of_entries(
-        cls, project: NormalizedName, base: str, url: str, entries: Iterable[Entry], *, stand_in: str | None = None
-    ) -> Self:
-        """The listing of a page at `url`, whose relative links are joined to `base`; sets the entries' `tail`."""
-        links = Links(base, is_local=base[:5].lower() == "file:")
-        by_text: dict[str, list[Entry]] = {}
-        groups: dict[Version, tuple[str, list[Entry]]] = {}
-        unnamed = []
-        ours: set[str] = set()  # spellings of the project's name in the names of its wheels
-        ordinary_wheel, ordinary_url = _ORDINARY_WHEEL.fullmatch, _ORDINARY_URL.fullmatch
-        for entry in entries:
-            # Nearly all, ten times as quickly as by what stands below
-            wheel = ordinary_wheel(entry.filename)
-            size = entry.size or 0
-            if wheel is not None and 0 <= size <= _LARGEST and ordinary_url(entry.url):
-                name, text, tags = wheel.groups()
-                if name in ours and text in by_text:
-                    entry.tail = f":{tags}"
-                    by_text[text].append(entry)
-                    continue
-            if not _is_usable(entry, links):
-                continue
-            named = split(project, entry.filename)
-            if named is None:
-                unnamed.append(entry.filename)
-                continue
-            group = by_text.get(named[0])
-            if group is None:
-                key = version(named[0])
-                assert key is not None
-                group = by_text[named[0]] = groups.setdefault(key, (named[0], []))[1]
-            if wheel is not None:
-                ours.add(wheel[1])
-            entry.tail = named[1]
-            group.append(entry)
-        ordered = sorted(groups, reverse=True)
-        return cls(
-            base=base,
-            url=url,
-            versions=Versions.of(ordered, [groups[each][0] for each in ordered]),
-            groups=[groups[each][1] for each in ordered],
-            unnamed=unnamed,
-            stand_in=stand_in,
-            untimed=any(not entry.upload_time for _, group in groups.values() for entry in group),
-        )
-
-    @classmethod
-    def of(cls, page: Page) -> Self:
-        """The listing of a page whose files are values already."""
-        found = cls.of_entries(page.project, page.url, page.url, (_entry(file) for file in page.files))
-        files = {(file.filename, file.url): file for file in page.files}
-        if len(files) == len(page.files):
-            for at, group in enumerate(found._groups):
-                assert not isinstance(group, msgspec.Raw)
-                for place, row in enumerate(group):
-                    found._files[at, place] = files[row.filename, row.url]
-        return found
 
     @classmethod
     def load(cls, raw: bytes) -> Self | None:
@@ -287,6 +217,10 @@ class Listing:
         """The files of the version at that place, in the page's order, each with a wheel's `build:tags`."""
         return tuple((self.file(at, place), row.tail) for place, row in enumerate(self.rows(at)))
 
+    def put(self, at: int, place: int, file: File) -> None:
+        """What `file` would make is there already."""
+        self._files[at, place] = file
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Listing):
             return NotImplemented
@@ -302,18 +236,9 @@ class Listing:
         return (file for at in range(len(self.versions)) for file, _ in self.files(at))
 
 
-def _is_usable(row: Entry, links: Links) -> bool:
-    """No hostile name, no unusable URL, no size that none has."""
-    if row.size is not None and not 0 <= row.size <= _LARGEST:
-        return False
-    if _ORDINARY_NAME.fullmatch(row.filename) and _ORDINARY_URL.fullmatch(row.url):
-        return True  # looking closer takes ten times as long
-    return is_safe(row.filename) and links.resolve(row.url) is not None
-
-
 def _file(row: Entry, links: Links) -> File:
     link = links.resolve(row.url)
-    assert link is not None  # `_is_usable`
+    assert link is not None  # it was looked at when the page was grouped
     offered, metadata_sha256 = row.metadata
     return File(
         filename=row.filename,
@@ -325,17 +250,4 @@ def _file(row: Entry, links: Links) -> File:
         upload_time=moment(row.upload_time) if row.upload_time else None,
         metadata=offered,
         metadata_digest=digest(metadata_sha256) if metadata_sha256 else None,
-    )
-
-
-def _entry(file: File) -> Entry:
-    return Entry(
-        file.filename,
-        file.url,
-        {} if file.digest is None else {"sha256": file.digest.hex},
-        file.size,
-        file.requires_python,
-        False if file.yanked is None else file.yanked or True,
-        None if file.upload_time is None else file.upload_time.isoformat(),
-        file.metadata if file.metadata_digest is None else {"sha256": file.metadata_digest.hex},
     )

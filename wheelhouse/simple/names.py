@@ -8,7 +8,7 @@ from functools import lru_cache
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-_SDIST = re.compile(r"\.(?:tar\.gz|zip|tar\.bz2|tgz|tar\.xz|tar\.Z|tar)$")
+_SDISTS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz", ".tar.Z", ".tar")
 _TAGS = re.compile(r"[\w.]+-[\w.]+-[\w.]+")
 BUILD = re.compile(r"(\d+)(.*)", re.ASCII)  # a wheel's build tag
 
@@ -29,9 +29,10 @@ def split(project: NormalizedName, filename: str) -> tuple[str, str | None] | No
             return None
         tags = "-".join(parts[-3:])
         return (parts[1], f"{build}:{tags}") if _readable(tags) else None
-    stem = _SDIST.sub("", filename)
-    if stem == filename:
+    suffix = next(filter(filename.endswith, _SDISTS), None)
+    if suffix is None:
         return None
+    stem = filename.removesuffix(suffix)
     at = stem.find("-")
     while at != -1:
         if _project(stem[:at]) == project and version(stem[at + 1 :]) is not None:

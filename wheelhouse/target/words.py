@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from difflib import SequenceMatcher, get_close_matches
 from functools import cache
 from typing import Literal, TypeAlias
 
@@ -255,12 +254,16 @@ def nearest(word: str) -> str | None:
 
 
 def _nearest(word: str, known: list[str]) -> str | None:
+    from difflib import get_close_matches  # for messages alone
+
     near = get_close_matches(word[:LONGEST_WORD], known, n=10)
     best = [one for one in known if one in near and _likeness(word, one) == _likeness(word, near[0])]
     return next(iter(best), None)
 
 
 def _likeness(one: str, other: str) -> float:
+    from difflib import SequenceMatcher
+
     return SequenceMatcher(None, other, one).ratio()
 
 
