@@ -9,6 +9,7 @@ import zipfile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.metadata import parse_email
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -368,3 +369,25 @@ def test_what_was_packed_must_be_of_the_file() -> None:
         unpack(packed, filename=FILE, version=Version("2.0"))
     with pytest.raises(BadMetadata, match="what was kept of it cannot be read"):
         unpack(packed[:-3], filename=FILE)
+
+
+HEADERS = st.lists(
+    st.tuples(
+        st.sampled_from(["Requires-Dist", "requires-dist", "Provides-Extra", "Requires-Python", "Author", "X-Y"]),
+        st.sampled_from([" ", "", "\t", "  "]),
+        st.sampled_from(["foo", "foo>=1;\n  extra == 'x'", "a: b", "\xe9", "", ">=3.8", "foo\n\t\n", "x  "]),
+    ),
+    max_size=6,
+)
+
+
+@given(headers=HEADERS, ends=st.sampled_from(["\n", "\r\n"]), body=st.sampled_from(["", "\n\nRequires-Dist: body\n"]))
+def test_headers_are_read_as_packaging_reads_them(headers: list[tuple[str, str, str]], ends: str, body: str) -> None:
+    text = "".join(f"{name}:{blank}{value}\n" for name, blank, value in [("Name", " ", "Foo"), *headers]) + body
+    raw, unparsed = parse_email(text.encode())
+    told, unread = metadata.core._headers(text.replace("\n", ends).encode())
+    assert unread == set()
+    for name in ("requires-dist", "provides-extra", "requires-python", "name"):
+        theirs = raw.get(name.replace("-", "_"), unparsed.get(name, []))
+        theirs = [theirs] if isinstance(theirs, str) else theirs
+        assert [each.split() for each in told.get(name, [])] == [each.split() for each in theirs]

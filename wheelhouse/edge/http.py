@@ -1,14 +1,15 @@
-"""The one way to the web: `httpx.Client` with our transport, proxies, credentials, redirects and retries.
+"""The one way to the web: proxies, credentials, redirects and retries over one transport.
 
 Retries happen here and nowhere else, and only for what is safe to ask twice. `get` and `head` answer with whatever the
 server said for good (404, 403, …); what cannot be had is one of the errors of `wheelhouse.edge.http_errors`.
 
-httpx, urllib3 and ssl are imported with the first question: a run that finds all it wants in the cache or the store
-asks none.
+urllib3 and ssl are imported with the first question: a run that finds all it wants in the cache or the store asks none.
+httpx comes with the first large file: of a small question its values cost a fifth (decision 17).
 """
 
 from __future__ import annotations
 
+import base64
 import os
 import random
 import threading
@@ -19,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
+from urllib.parse import urljoin, urlsplit
 
 from msgspec import Struct, field
 
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
     from wheelhouse.edge.proxies import Proxies
-    from wheelhouse.edge.transport import Urllib3Transport
+    from wheelhouse.edge.transport import Reply, Transport
 
 REDIRECTS = 10
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -77,7 +79,7 @@ class Answer(Struct, frozen=True):
     """A whole answer: `url` where it came from, after redirects; `headers` of the wire; `content` decoded."""
 
     status_code: int
-    headers: httpx.Headers
+    headers: Mapping[str, str]  # by any spelling of their names
     content: bytes
     url: str
 
@@ -92,7 +94,7 @@ class Http:
         self._given_up: dict[str, Unreachable | ProxyRefused] = {}  # by origin, for the run
         self._closed = threading.Event()
         self._lock = threading.Lock()
-        self._transports: dict[str | None, Urllib3Transport] = {}  # by proxy
+        self._transports: dict[str | None, Transport] = {}  # by proxy
         self._trusted: ssl.SSLContext | None = None
 
     def __enter__(self) -> Self:
@@ -129,7 +131,7 @@ class Http:
         retries, waits `pause`, and calls `give_up` when out of attempts.
         """
         with self._answer("GET", url, {"Accept-Encoding": "identity", **(headers or {})}) as answer:
-            yield answer
+            yield answer.as_httpx()
 
     def proxy_for(self, url: str) -> str | None:
         """The proxy that `url` is asked through, without credentials."""
@@ -208,21 +210,16 @@ class Http:
             raise
 
     def _whole(self, method: str, url: str, headers: Mapping[str, str] | None, limit: int | None) -> Answer:
-        from wheelhouse.edge.web import httpx
-
         with self._answer(method, url, headers or {}) as answer:
             body = bytearray()
-            try:
-                for chunk in answer.iter_bytes():
-                    body += chunk
-                    if limit is not None and len(body) > limit:
-                        raise TooLarge(url, limit)
-            except httpx.DecodingError as error:
-                raise CutOff(url) from error
-            return Answer(answer.status_code, answer.headers, bytes(body), str(answer.request.url))
+            for chunk in answer.decoded():
+                body += chunk
+                if limit is not None and len(body) > limit:
+                    raise TooLarge(url, limit)
+            return Answer(answer.status_code, answer.headers, bytes(body), answer.url)
 
     @contextmanager
-    def _answer(self, method: str, url: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
+    def _answer(self, method: str, url: str, headers: Mapping[str, str]) -> Iterator[Reply]:
         """The final answer behind at most `REDIRECTS` redirects; the body is still to be read."""
         place = url
         for _ in range(REDIRECTS + 1):
@@ -238,34 +235,25 @@ class Http:
             place = _next_place(place, location)
         raise TooManyRedirects(url, REDIRECTS)
 
-    def _ask(self, method: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
+    def _ask(self, method: str, url: str, headers: Mapping[str, str]) -> Reply:
         """One question, one answer. Credentials are chosen anew for each place, so none travels to another origin."""
-        from wheelhouse.edge.web import httpx
-
         try:
             bare, credentials = split_credentials(url)
             asked = origin(bare)
-            target = httpx.URL(bare)
-        except (ValueError, httpx.InvalidURL) as error:
+            target = urlsplit(bare)
+        except ValueError as error:
             raise BadUrl(url) from error
-        if target.scheme not in ("http", "https") or not target.host:
+        if target.scheme not in ("http", "https") or not target.hostname:
             raise BadUrl(url)
         if self._closed.is_set():
             raise CutOff(url)
         if known := self._given_up.get(asked):
             raise known.again(url) from known
         transport = self._transport(self._proxies.choose(bare))
-        credentials = credentials or self._credentials.get(asked) or self._netrc.get(target.host)
+        credentials = credentials or self._credentials.get(asked) or self._netrc.get(target.hostname)
 
-        def send(pair: tuple[str, str] | None) -> httpx.Response:
-            # Without httpx's client: redirects and credentials are ours to judge, cookies are not kept, and it costs
-            # as much as all the rest of a small question
-            request = httpx.Request(method, target, headers={**_ALWAYS, **headers})
-            if pair:
-                request = next(httpx.BasicAuth(*pair).auth_flow(request))
-            answer = transport.handle_request(request)
-            answer.request = request
-            return answer
+        def send(pair: tuple[str, str] | None) -> Reply:
+            return transport.ask(method, bare, {**_ALWAYS, **headers, **(_basic(pair) if pair else {})})
 
         answer = send(credentials)
         if answer.status_code == 401 and not (credentials and credentials[1]):
@@ -276,12 +264,12 @@ class Http:
                 return send(kept)
         return answer
 
-    def _transport(self, proxy: str | None) -> Urllib3Transport:
-        from wheelhouse.edge.transport import Urllib3Transport
+    def _transport(self, proxy: str | None) -> Transport:
+        from wheelhouse.edge.transport import Transport
 
         with self._lock:
             if proxy not in self._transports:
-                self._transports[proxy] = Urllib3Transport(
+                self._transports[proxy] = Transport(
                     self._tls,
                     connect_timeout=self.settings.connect_timeout,
                     read_timeout=self.settings.read_timeout,
@@ -318,15 +306,20 @@ _ALWAYS = {
 
 def _next_place(url: str, location: str) -> str:
     """Where a redirect leads; https is never left, and only the web is entered. Raises `UnsafeRedirect`."""
-    from wheelhouse.edge.web import httpx
-
     try:
-        place = httpx.URL(url).join(location)
-    except (ValueError, httpx.InvalidURL) as error:
+        place = urljoin(url, location)
+        scheme = urlsplit(place).scheme
+    except ValueError as error:
         raise UnsafeRedirect(url, location) from error
-    if place.scheme not in ("http", "https") or (url.lower().startswith("https:") and place.scheme != "https"):
-        raise UnsafeRedirect(url, str(place))
-    return str(place)
+    if scheme not in ("http", "https") or (url.lower().startswith("https:") and scheme != "https"):
+        raise UnsafeRedirect(url, place)
+    return place
+
+
+def _basic(pair: tuple[str, str]) -> dict[str, str]:
+    """The header with user and password (RFC 7617), in UTF-8 as curl and pip send it."""
+    told = ":".join(pair).encode()
+    return {"Authorization": f"Basic {base64.b64encode(told).decode()}"}
 
 
 def retry_after(value: str | None, *, now: float) -> float | None:

@@ -1,7 +1,6 @@
-"""`httpx` over `urllib3`: the fastest well-kept transport for threads (measured: decision 17).
+"""`urllib3`, the fastest well-kept transport for threads (measured: decision 17), and `httpx` over it for large files.
 
-Bodies pass through as they are on the wire; httpx alone decodes `Content-Encoding`. Every failure is translated once,
-here, into `wheelhouse.edge.http_errors`.
+Every failure is translated once, here, into `wheelhouse.edge.http_errors`.
 """
 
 from __future__ import annotations
@@ -9,24 +8,55 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import urllib3
 from urllib3 import exceptions as u3
 
 from wheelhouse.edge.http_errors import BadUrl, CutOff, HttpError, ProxyRefused, Stalled, TlsFailed, Unreachable
-from wheelhouse.edge.web import httpx
 from wheelhouse.urls import redact, split_credentials
+
+if TYPE_CHECKING:
+    import httpx
 
 CONNECTIONS = 64  # kept alive for each host; more than the threads that we ever run
 _E = TypeVar("_E", bound=BaseException)
 _CHUNK = 1 << 19  # bytes asked of the socket at once; what is there is taken, so nothing read is lost in a timeout
 
 
-class Urllib3Transport(httpx.BaseTransport):
-    """HTTP/1.1 with keep-alive, straight or through one proxy. One attempt, no redirects, no decoding.
+class Reply:
+    """An answer whose body is still to be read. Close it: what was not read to its end gives up its connection."""
+
+    def __init__(self, answer: urllib3.BaseHTTPResponse, url: str, proxy: str | None) -> None:
+        self.status_code, self.headers, self.url = answer.status, answer.headers, url
+        self._answer, self._proxy = answer, proxy
+
+    def decoded(self) -> Iterator[bytes]:
+        """The body without its `Content-Encoding`. Raises `HttpError` only."""
+        with _translated(self.url, self._proxy):
+            yield from self._answer.stream(_CHUNK, decode_content=True)
+
+    def raw(self) -> Iterator[bytes]:
+        """The body as it is on the wire and as soon as it comes. Raises `HttpError` only."""
+        with _translated(self.url, self._proxy):
+            while data := self._answer.read1(_CHUNK, decode_content=False):
+                yield data
+
+    def as_httpx(self) -> httpx.Response:
+        """The same in the form in which large files are read."""
+        from wheelhouse.edge.web import response
+
+        return response(self.status_code, list(self.headers.items()), self.raw)
+
+    def close(self) -> None:
+        self._answer.close()
+        self._answer.release_conn()
+
+
+class Transport:
+    """HTTP/1.1 with keep-alive, straight or through one proxy. One attempt, no redirects.
 
     `tls` is called once, for the first https question. Raises `HttpError` only.
     """
@@ -65,46 +95,21 @@ class Urllib3Transport(httpx.BaseTransport):
             proxy_headers=None if credentials is None else urllib3.make_headers(proxy_basic_auth=":".join(credentials)),
         )
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        url = str(request.url)
+    def ask(self, method: str, url: str, headers: Mapping[str, str]) -> Reply:
+        """One question, whose `url` holds no credentials."""
         with _translated(url, self._proxy):
-            answer = self._manager(request.url.scheme).urlopen(
-                request.method,
-                url,
-                headers=dict(request.headers),
-                redirect=False,
-                retries=False,
-                preload_content=False,
-                decode_content=False,
+            answer = self._manager(url.partition(":")[0].lower()).urlopen(
+                method, url, headers=headers, redirect=False, retries=False, preload_content=False, decode_content=False
             )
         if answer.status == 407 and self._proxy is not None:
             answer.close()
             raise ProxyRefused(url, self._proxy, "407 Proxy Authentication Required")
-        assert isinstance(answer, urllib3.HTTPResponse)
-        return httpx.Response(
-            answer.status, headers=list(answer.headers.items()), stream=_Body(answer, url, self._proxy)
-        )
+        return Reply(answer, url, self._proxy)
 
     def close(self) -> None:
         with self._lock:
             for manager in self._managers.values():
                 manager.clear()
-
-
-class _Body(httpx.SyncByteStream):
-    """The body as it comes; closing it early gives up its connection."""
-
-    def __init__(self, answer: urllib3.HTTPResponse, url: str, proxy: str | None) -> None:
-        self._answer, self._url, self._proxy = answer, url, proxy
-
-    def __iter__(self) -> Iterator[bytes]:
-        with _translated(self._url, self._proxy):
-            while data := self._answer.read1(_CHUNK, decode_content=False):
-                yield data
-
-    def close(self) -> None:
-        self._answer.close()
-        self._answer.release_conn()
 
 
 @contextmanager

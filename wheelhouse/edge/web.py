@@ -9,6 +9,7 @@ httpx is imported, and no longer.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 _COMMAND_LINE = "httpx._main"
@@ -23,4 +24,18 @@ if "httpx" not in _modules:
 else:
     import httpx
 
-__all__ = ["httpx"]
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, raw: Callable[[], Iterator[bytes]]) -> None:
+        self._raw = raw
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._raw()
+
+
+def response(status: int, headers: Sequence[tuple[str, str]], raw: Callable[[], Iterator[bytes]]) -> httpx.Response:
+    """httpx's form of an answer whose body `raw` reads; whoever asked closes it."""
+    return httpx.Response(status, headers=headers, stream=_Body(raw))
+
+
+__all__ = ["httpx", "response"]
