@@ -293,9 +293,12 @@ class LiveCatalog:
 
     def take(self, candidate: Candidate) -> None:
         file = candidate.file
-        if candidate.project in self._taken or candidate.is_sdist or file.digest is None:
+        if candidate.is_sdist or file.digest is None:
             return
-        self._taken.add(candidate.project)  # the first choice is nearly always the last
+        with self._lock:
+            if candidate.project in self._taken:
+                return
+            self._taken.add(candidate.project)  # the first choice is nearly always the last
         wheel = LockedWheel(filename=file.filename, url=file.url, digest=file.digest, size=file.size)
         self._shared.wheels.contents.expect(wheel, self._shared.workers)
 
@@ -336,7 +339,10 @@ class LiveCatalog:
                 return []
             if self._shared.is_kept(candidate):
                 return []  # who needs it has it in a moment, and expects what it requires
-            metadata: CoreMetadata = glance(self._shared.metadata(candidate))
+            task = self._shared.metadata(candidate)
+            if candidate.file.metadata:
+                self.take(candidate)  # meanwhile; metadata that is read from the wheel brings this along
+            metadata: CoreMetadata = glance(task)
             requires = metadata.requires_for(hint.extras)
             wants = [Want.of(each) for each in requires if self._target.admits(each.marker, hint.extras)]
         except _NotYet:
