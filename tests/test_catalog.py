@@ -89,10 +89,10 @@ def test_guessing_follows_the_best_candidates_dependencies(catalog: LiveCatalog,
     index.add(build_wheel("old", "1.0", requires=['deep; sys_platform == "linux"', 'never; sys_platform == "win32"']))
     index.add(build_wheel("deep", "1.0"))
     catalog.expect([hint("app", "<2")])
-    wait_for(lambda: len(index.requests) == 6)
+    wait_for(lambda: len(index.requests) == 9)
     asked = {request.path.rpartition("/files/")[2].rpartition("/")[2] or request.path for request in index.requests}
-    metadata = {f"{name}-1.0-py3-none-any.whl.metadata" for name in ("app", "old", "deep")}
-    assert asked == {"/simple/app/", "/simple/old/", "/simple/deep/"} | metadata
+    files = {f"{name}-1.0-py3-none-any.whl{end}" for name in ("app", "old", "deep") for end in ("", ".metadata")}
+    assert asked == {"/simple/app/", "/simple/old/", "/simple/deep/"} | files
     index.reset()
     assert catalog.project(APP) is not None
     assert index.requests == []

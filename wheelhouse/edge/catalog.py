@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -37,6 +37,8 @@ from wheelhouse.resolve.project import Project
 from wheelhouse.resolve.wants import Want
 from wheelhouse.simple import File, Listing, Page, listing_of
 from wheelhouse.target import Target
+
+_CALM = 24  # tasks; a small closure waits for the net, and guessing what is needed at last saves an answer's time
 
 
 class ChannelUnreachable(WheelhouseError):
@@ -170,13 +172,17 @@ class LiveCatalog:
         rules: Rules,
         preferred: Mapping[NormalizedName, Version] | None = None,
         source_metadata: Callable[[Candidate], CoreMetadata] | None = None,
+        apart: Collection[NormalizedName] = (),
     ) -> None:
-        """`source_metadata` is asked for an sdist's, in the solver's thread: it may have to run the project's code."""
+        """`source_metadata` is asked for an sdist's, in the solver's thread: it may have to run the project's code.
+
+        `apart`: projects of whose wheels nobody asks what they hold, but for those that end in the closure.
+        """
         self._shared, self._indexes, self._target, self._rules = shared, indexes, target, rules
         self._preferred, self._source_metadata = preferred or {}, source_metadata
         self._projects: dict[NormalizedName, Project | None] = {}
         self._guessed: set[tuple[object, ...]] = set()
-        self._taken: set[NormalizedName] = set()
+        self._taken: set[NormalizedName] = {*apart}
         self._lock = threading.Lock()
 
     @property
@@ -340,8 +346,8 @@ class LiveCatalog:
             if self._shared.is_kept(candidate):
                 return []  # who needs it has it in a moment, and expects what it requires
             task = self._shared.metadata(candidate)
-            if candidate.file.metadata:
-                self.take(candidate)  # meanwhile; metadata that is read from the wheel brings this along
+            if candidate.file.metadata and self._shared.workers.busy < _CALM:
+                self.take(candidate)  # metadata that is read from the wheel brings this along
             metadata: CoreMetadata = glance(task)
             requires = metadata.requires_for(hint.extras)
             wants = [Want.of(each) for each in requires if self._target.admits(each.marker, hint.extras)]

@@ -123,6 +123,11 @@ class Workers:
                 threading.Thread(target=self._work, name=f"{self.name}-{self._threads}", daemon=True).start()
         return task
 
+    @property
+    def busy(self) -> int:
+        """How many tasks are being run or wait to be, about."""
+        return self._threads - self._idle + len(self._queue)
+
     def here(self, task: Task[Any]) -> None:
         """Run a task that still waits in the queue on the thread that calls."""
         with self._changed:

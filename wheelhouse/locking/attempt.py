@@ -108,6 +108,7 @@ class Attempt(Struct, frozen=True):
             rules=rules,
             preferred=preferred,
             source_metadata=self._source_metadata,
+            apart=(PIP,),
         )
 
     def hashes(self) -> dict[NormalizedName, frozenset[Digest]]:
