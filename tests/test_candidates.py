@@ -33,7 +33,7 @@ from wheelhouse.resolve.refusals import (
 )
 from wheelhouse.resolve.version_sets import Choices
 from wheelhouse.resolve.view import View
-from wheelhouse.simple import File, listing
+from wheelhouse.simple import File, Listing, listing
 from wheelhouse.simple.links import moment
 from wheelhouse.simple.names import belongs
 from wheelhouse.target import Target
@@ -107,6 +107,51 @@ def test_a_file_counts_whose_moment_is_before_the_cutoff_however_it_is_written(t
     expected = None if time is not None and time < cutoff else TooNew(time)
     assert found.offer(Version("1.0")).reason() == expected
     assert list(found.untimed()) == ([] if text else [INDEX])
+
+
+MORE = ("2024-01-02T00:00:00Z", "2025-06-01T00:00:00Z", "2024-01-02T13:00:00+23:00", "2023-W01-1T00:00:00Z", "2023-W52")
+MORE += ("2024-05-05T0102Z", "2024-01-02t00:00:00z", "2024-01-02T00:00:00", "2024-13-01T00:00:00Z", "20230101T000000Z")
+
+
+@given(texts=st.lists(st.sampled_from(TIMES + MORE), min_size=1, max_size=3))
+def test_each_file_of_a_version_is_judged_by_its_own_time(texts: list[str]) -> None:
+    names = [f"foo-1.0-{build}-py3-none-any.whl" for build in range(1, len(texts) + 1)]
+    files = [
+        {"filename": name, "url": f"https://i.example/{name}", "hashes": {}, "upload-time": text}
+        for name, text in zip(names, texts, strict=True)
+    ]
+    body = json.dumps({"meta": {"api-version": "1.1"}, "name": "foo", "files": files}).encode()
+    page = listing(canonicalize_name("foo"), "https://i.example/foo/", "application/vnd.pypi.simple.v1+json", body)
+    kept = Listing.load(page.dump())
+    assert kept is not None
+    cutoff = datetime(2024, 1, 1, tzinfo=UTC)
+    late = {name: moment(text) for name, text in zip(names, texts, strict=True)}
+    early = [name for name, time in late.items() if time is not None and time < cutoff]
+    for each in (page, kept):
+        found = Project(canonicalize_name("foo"), [Source(each, INDEX)], TARGET, exclude_newer=cutoff)
+        assert taken(found, "1.0") == (max(early) if early else None)
+        assert reasons(found, "1.0") == {name: TooNew(time) for name, time in late.items() if name not in early}
+        assert not (early and found.is_too_new(Version("1.0")))
+
+
+def test_a_version_of_later_days_is_left_out_at_a_glance() -> None:
+    def late(*texts: str | None) -> bool:
+        files = [
+            {"filename": f"foo-1.0-{at}-py3-none-any.whl", "url": f"https://i.example/{at}", "hashes": {}}
+            | ({} if text is None else {"upload-time": text})
+            for at, text in enumerate(texts)
+        ]
+        body = json.dumps({"meta": {"api-version": "1.1"}, "name": "foo", "files": files}).encode()
+        page = listing(canonicalize_name("foo"), "https://i.example/foo/", "application/vnd.pypi.simple.v1+json", body)
+        cutoff = datetime(2024, 1, 1, 12, tzinfo=UTC)
+        found = Project(canonicalize_name("foo"), [Source(page, INDEX)], TARGET, exclude_newer=cutoff)
+        assert not Project(canonicalize_name("foo"), [Source(page, INDEX)], TARGET).is_too_new(Version("1.0"))
+        return found.is_too_new(Version("1.0"))
+
+    assert late("2024-01-02T00:00:00Z", "2024-02-01T00:00:00Z")
+    assert not late("2024-01-01T23:00:00Z")  # its file is looked at
+    assert not late("2024-01-02T00:00:00Z", None)
+    assert not late("2024-01-02T00:00:00Z", "20230101T000000Z")
 
 
 def test_a_yanked_file_counts_where_yanked_files_are_asked_for() -> None:

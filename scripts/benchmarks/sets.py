@@ -113,6 +113,14 @@ ALL = (
         newest="2025-05-08",
     ),
     Set(
+        name="hard-trustllm",
+        requirements=("trustllm",),
+        machine=Machine("3.12"),
+        six=_two_levels("3.10", "3.11", "3.12"),
+        accelerator="cu128",  # what PyPI's torch of that day was built for
+        newest="2025-11-16",
+    ),
+    Set(
         name="hard-starlette",
         requirements=("starlette<=0.36.0", "fastapi<=0.115.2"),
         machine=Machine("3.11"),

@@ -28,7 +28,7 @@ from wheelhouse.urls import host
 if TYPE_CHECKING:
     from wheelhouse.edge.http import Answer, Http
 
-_LISTING = "application/x-wheelhouse-listing; version=3"  # the form in which the cache keeps a project page
+_LISTING = "application/x-wheelhouse-listing; version=4"  # the form in which the cache keeps a project page
 LARGEST_PAGE = 256 * 2**20  # bytes; the largest project pages have some 20 MiB
 
 

@@ -29,9 +29,9 @@ def dump(lock: Lock, *, folder: Path, wheel_folder: str | None = None) -> str:
         requires_python=lock.requires_python,
         created_by="wheelhouse",
         packages=[_package(pin, folder, wheel_folder) for pin in lock.pins()],
-        tool={"wheelhouse": _tool(lock, folder, wheel_folder)},
     )
-    return tomli_w.dumps(dict(pylock.to_dict()))
+    # Our table is plain values already; `to_dict` would copy each of them
+    return tomli_w.dumps({**pylock.to_dict(), "tool": {"wheelhouse": _tool(lock, folder, wheel_folder)}})
 
 
 def _package(pin: LockedPackage | LockedSource, folder: Path, wheel_folder: str | None) -> Package:

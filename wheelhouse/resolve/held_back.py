@@ -108,6 +108,8 @@ def _newest_refused(view: View, name: NormalizedName, pinned: Version, specifier
             break
         if not view.contains(specifier, version) or (version.is_prerelease and not pinned.is_prerelease):
             continue
+        if newest is not None and project.is_too_new(version):
+            continue  # a detail, and one is told already
         offer = project.offer(version)
         candidate = offer.candidate
         reason: Reason | None

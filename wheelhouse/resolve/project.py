@@ -143,10 +143,13 @@ class Project:
         taken: tuple[Source, int, int] | None = None
         position = 0
         for source, at in self._places(version):
+            # The cheapest questions first; `_refused` asks for the reason, if anybody does
+            if self._newest and source.listing.days[at] > self._newest[:10]:
+                continue
             for place, row in enumerate(source.listing.rows(at)):
                 position -= 1
                 if row.tail is not None and _rank(self._target, row.tail) is None:
-                    continue  # the cheapest question first; `_refused` asks for the reason, if anybody does
+                    continue
                 verdict = self._verdict(version, source, row, yanked)
                 if not isinstance(verdict, Reason):
                     key = (-verdict[0], verdict[1], position)  # best tag, then highest build number, then first index
@@ -193,6 +196,15 @@ class Project:
         if self._is_other(row):
             return WrongDigest()
         return NoBinary() if self._no_binary else (rank, _build_key(build_text))
+
+    def is_too_new(self, version: Version) -> bool:
+        """Whether all of it was uploaded after the last day that counts, as far as that is clear at a glance.
+
+        The caller passes a version of `versions`.
+        """
+        if not self._newest:
+            return False
+        return all(source.listing.days[at] > self._newest[:10] for source, at in self._places(version))
 
     def _is_older(self, time: str | None) -> bool:
         """Whether a time as nearly all pages write it is before the last second that counts: told by its text alone."""

@@ -74,7 +74,17 @@ def grouped(
         unnamed=unnamed,
         stand_in=stand_in,
         untimed=any(not entry.upload_time for _, group in groups.values() for entry in group),
+        days=[_first_day(groups[each][1]) for each in ordered],
     )
+
+
+def _first_day(group: list[Entry]) -> str:
+    """The day before which none of these was uploaded; empty where one has no time, or not in UTC as PEP 700 wants it.
+
+    What has the form of a time and is none counts as uploaded too late, by whatever day.
+    """
+    times = [entry.upload_time or "" for entry in group]
+    return min(times)[:10] if all(t[4:5] == t[7:8] == "-" and t[10:11] == "T" and t[-1] == "Z" for t in times) else ""
 
 
 def listing_of(page: Page) -> Listing:

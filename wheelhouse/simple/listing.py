@@ -65,6 +65,7 @@ class _Kept(msgspec.Struct, array_like=True):
     unnamed: list[str]
     stand_in: str | None = None
     untimed: bool = False
+    days: list[str] = []
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -151,14 +152,16 @@ class Listing:
         unnamed: Sequence[str],
         stand_in: str | None = None,
         untimed: bool = False,
+        days: Sequence[str] = (),
     ) -> None:
         """What `grouping` makes.
 
         `stand_in`: the channel in whose place PyPI's builds are listed here, as a mirror of wheelhouse says it.
 
-        `untimed`: some file has no time of upload.
+        `untimed`: some file has no time of upload. `days`: for each version the day (`2023-10-01`, UTC) before which
+        none of its files was uploaded, empty where the page does not tell it clearly.
         """
-        self.stand_in, self.untimed = stand_in, untimed
+        self.stand_in, self.untimed, self.days = stand_in, untimed, days or [""] * len(versions)
         self.url, self.versions, self.unnamed = url, versions, tuple(unnamed)
         self._base, self._groups = base, list(groups)
         self._links: Links | None = None
@@ -183,6 +186,7 @@ class Listing:
             unnamed=kept.unnamed,
             stand_in=kept.stand_in,
             untimed=kept.untimed,
+            days=kept.days,
         )
 
     def dump(self) -> bytes:
@@ -192,7 +196,8 @@ class Listing:
             for each in self._groups
         ]
         versions, unnamed = list(self.versions._texts), list(self.unnamed)
-        content = _encoder.encode(_Kept(self._base, self.url, versions, groups, unnamed, self.stand_in, self.untimed))
+        kept = _Kept(self._base, self.url, versions, groups, unnamed, self.stand_in, self.untimed, list(self.days))
+        content = _encoder.encode(kept)
         return content + zlib.crc32(content).to_bytes(4, "big")
 
     def rows(self, at: int) -> Sequence[Entry]:
