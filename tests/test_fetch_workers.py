@@ -82,3 +82,15 @@ def test_a_task_that_never_ends_does_not_keep_the_program() -> None:
         "import threading; from wheelhouse.edge.workers import Workers; Workers(1, 'x').submit(threading.Event().wait)"
     )
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
+
+
+def test_who_has_much_to_do_earns_more_threads_up_to_a_bound() -> None:
+    with Workers(1, "test", most=2) as workers:
+        for task in [workers.submit(threading.get_ident) for _ in range(48)]:
+            task.result()
+        together = threading.Barrier(2)
+        many = [workers.submit(together.wait, 60) for _ in range(4)]  # two at a time, or nobody passes
+        for task in many:
+            task.result(60)
+        names = [workers.submit(lambda: threading.current_thread().name) for _ in range(20)]
+        assert {name.result() for name in names} <= {"test-1", "test-2"}

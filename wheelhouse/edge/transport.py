@@ -21,7 +21,7 @@ from wheelhouse.urls import redact, split_credentials
 if TYPE_CHECKING:
     import httpx
 
-CONNECTIONS = 64  # kept alive for each host; more than the threads that we ever run
+CONNECTIONS = 64  # kept alive for each host; as many as the threads that we ever run
 _E = TypeVar("_E", bound=BaseException)
 _CHUNK = 1 << 19  # bytes asked of the socket at once; what is there is taken, so nothing read is lost in a timeout
 

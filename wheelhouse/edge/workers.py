@@ -86,12 +86,16 @@ class Task(Generic[T]):
 
 
 class Workers:
-    """At most `count` daemon threads, started as they are needed, and one queue."""
+    """At most `count` daemon threads, started as they are needed, and one queue.
 
-    def __init__(self, count: int, name: str) -> None:
+    Who has much to do earns more of them: one for every sixteen tasks that were begun, up to `most`.
+    """
+
+    def __init__(self, count: int, name: str, *, most: int = 0) -> None:
         if count < 1:
             raise ValueError("a pool needs at least one thread")
-        self.count, self.name = count, name
+        self.count, self.name, self.most = count, name, max(count, most)
+        self._begun = 0
         self._queue: deque[Task[Any]] = deque()
         self._changed = threading.Condition()
         self._idle = 0
@@ -118,7 +122,7 @@ class Workers:
             self._queue.append(task)
             if self._idle >= len(self._queue):
                 self._changed.notify()
-            elif self._threads < self.count:
+            elif self._threads < min(self.count + self._begun // 16, self.most):
                 self._threads += 1
                 threading.Thread(target=self._work, name=f"{self.name}-{self._threads}", daemon=True).start()
         return task
@@ -166,5 +170,6 @@ class Workers:
                     self._changed.wait()
                     self._idle -= 1
                 task = self._queue.popleft()
+                self._begun += 1
             task.run()
             del task
