@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -86,6 +85,8 @@ def parse(text: str, source: str, *, table: tuple[str, ...] = ()) -> Config | No
 
     Raises `BadConfig` for text that is no TOML, for an unknown key, and for a value of the wrong type or form.
     """
+    import tomllib  # where there is a file
+
     try:
         found: Any = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:

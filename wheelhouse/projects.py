@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -94,6 +93,8 @@ class _Reader:
 
     def __init__(self, text: str, source: str, *, skipped: int = 0) -> None:
         self.source, self.skipped, self.lines = source, skipped, text.splitlines()
+        import tomllib  # where there is a file
+
         try:
             self.table: Mapping[str, Any] = tomllib.loads(text.removeprefix("\ufeff"))
         except (ValueError, RecursionError) as error:  # a number of 5000 digits is a ValueError too

@@ -47,8 +47,11 @@ class Measurement:
     failed: str | None = None
 
 
-def timed(commands: Iterable[list[str]], folder: Path) -> Run:
-    """The commands one after the other, each in a fresh process, in `folder`. Raises `Failed`."""
+def timed(commands: Iterable[list[str]], folder: Path, *, code: int = 0) -> Run:
+    """The commands one after the other, each in a fresh process, in `folder`.
+
+    Raises `Failed` where one ends with another exit code than this.
+    """
     wall = cpu = 0.0
     for command in commands:
         with tempfile.TemporaryFile("w+", errors="replace") as said:
@@ -58,7 +61,7 @@ def timed(commands: Iterable[list[str]], folder: Path) -> Run:
             status, used = _wait(process.pid, begun + LIMIT)
             wall += time.perf_counter() - begun
             process.returncode = os.waitstatus_to_exitcode(status)
-            if process.returncode != 0:
+            if process.returncode != code:
                 said.seek(0)
                 lines = _telling(said.read().strip().splitlines())
                 late = [f"stopped after {LIMIT} s"] if process.returncode == -signal.SIGKILL else []
@@ -130,7 +133,7 @@ class Bench:
                     output.mkdir(exist_ok=True)
                     job = Job(set=each, machines=machines, index=index.index, cache=cache, folder=output)
                     try:
-                        mine.runs.append(timed(tool.commands(job, self.programs), folder))
+                        mine.runs.append(timed(tool.commands(job, self.programs), folder, code=int(each.impossible)))
                     except Failed as error:
                         mine.failed = str(error)
         yield from found.values()
@@ -146,7 +149,7 @@ class Bench:
             (folder / "output").mkdir(parents=True)
             job = Job(set=each, machines=machines, index=index.index, cache=folder / "cache", folder=folder / "output")
             try:
-                timed(tool.commands(job, self.programs), folder)
+                timed(tool.commands(job, self.programs), folder, code=int(each.impossible))
             except Failed as error:
                 failed[tool.name] = str(error)
             kept[tool.name] = folder
@@ -154,7 +157,7 @@ class Bench:
 
     def _remember_pins(self, each: Set, kept: dict[str, Path], failed: dict[str, str]) -> None:
         for tool in self.tools:
-            if tool.name not in failed:
+            if tool.name not in failed and not each.impossible:
                 job = Job(
                     set=each, machines=(each.machine,), index="", cache=self.folder, folder=kept[tool.name] / "output"
                 )
@@ -200,7 +203,7 @@ def record(
                 with tempfile.TemporaryDirectory(dir=folder) as fresh:
                     job = Job(set=each, machines=machines, index=index, cache=Path(fresh, "cache"), folder=Path(fresh))
                     try:
-                        took = timed(tool.commands(job, programs), Path(fresh))
+                        took = timed(tool.commands(job, programs), Path(fresh), code=int(each.impossible))
                     except Failed as error:
                         say(f"{each.name}: {tool.name} failed: {error}")
                         break

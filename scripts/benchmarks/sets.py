@@ -33,6 +33,7 @@ class Set:
     newest: str | None = None
     options: tuple[str, ...] = ()  # of wheelhouse alone
     required: bool = True  # its figures have bounds (docs/performance.md)
+    impossible: bool = False  # nothing meets the requirements: how soon that is said is measured
 
 
 def _six(*pythons: str) -> tuple[Machine, ...]:
@@ -119,6 +120,22 @@ ALL = (
         six=_two_levels("3.10", "3.11", "3.12"),
         accelerator="cu128",  # what PyPI's torch of that day was built for
         newest="2025-11-16",
+    ),
+    Set(
+        name="hard-numba",
+        requirements=("numpy>=2.1,<2.2", "numba<=0.60,>0.1"),
+        machine=Machine("3.10"),
+        six=_six("3.10", "3.11", "3.12"),
+        newest="2024-08-28",
+        impossible=True,  # among wheels: an old numba that admits every numpy exists as a source distribution only
+    ),
+    Set(
+        name="hard-napari",
+        requirements=("aicsimageio==4.9.1", "napari-aicsimageio==0.7.2", "napari==0.4.18"),
+        machine=Machine("3.9"),
+        six=_six("3.9", "3.10", "3.11"),
+        newest="2023-08-07",
+        impossible=True,
     ),
     Set(
         name="hard-starlette",

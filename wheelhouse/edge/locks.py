@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -129,6 +128,8 @@ def _is_ours(text: str) -> bool:
     """Whether wheelhouse wrote the lock. What is no TOML, or no lock at all, counts as ours: it is refused as that."""
     if "[tool.wheelhouse]" in text:
         return True
+    import tomllib  # for locks that are not ours
+
     try:
         table = tomllib.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError):

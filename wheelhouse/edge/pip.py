@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import locale
 import os
 import sys
@@ -83,19 +82,14 @@ def read(environ: Mapping[str, str], files: ConfigurationFiles) -> PipConfigurat
     warnings: list[Warned] = []
     sections: dict[str, dict[str, tuple[str, str]]] = {section: {} for section in _SECTIONS}
     for path in _paths(environ, files):
-        parser = _Parser()
-        try:
-            with path.open(encoding="utf-8" if sys.flags.utf8_mode else locale.getencoding()) as stream:
-                parser.read_file(stream)
-        except FileNotFoundError:
+        if not os.path.lexists(path):
             continue
-        except (OSError, ValueError, configparser.Error) as error:  # ValueError: not in this encoding
-            message = f"pip's configuration file `{path}` cannot be read: {' '.join(str(error).split())}"
-            warnings.append(Warned(message, hint="correct it; wheelhouse went on without it"))
+        found = _read(path)
+        if isinstance(found, Warned):
+            warnings.append(found)
             continue
-        for section in _SECTIONS:
-            if parser.has_section(section):
-                sections[section].update({key: (value, f"`{path}`") for key, value in parser.items(section)})
+        for section, pairs in found.items():
+            sections[section].update({key: (value, f"`{path}`") for key, value in pairs})
     values: dict[str, tuple[str, str]] = {}
     for section in _SECTIONS:
         values.update({key: found for key, found in sections[section].items() if found[0]})
@@ -117,9 +111,22 @@ def default_index_url() -> str:
         raise NoDefaultIndex from error
 
 
-class _Parser(configparser.RawConfigParser):
-    def optionxform(self, optionstr: str) -> str:
-        return _key(optionstr)
+def _read(path: Path) -> dict[str, list[tuple[str, str]]] | Warned:
+    """The sections of one file that count."""
+    import configparser  # where there is a file
+
+    class Parser(configparser.RawConfigParser):
+        def optionxform(self, optionstr: str) -> str:
+            return _key(optionstr)
+
+    parser = Parser()
+    try:
+        with path.open(encoding="utf-8" if sys.flags.utf8_mode else locale.getencoding()) as stream:
+            parser.read_file(stream)
+    except (OSError, ValueError, configparser.Error) as error:  # ValueError: not in this encoding
+        message = f"pip's configuration file `{path}` cannot be read: {' '.join(str(error).split())}"
+        return Warned(message, hint="correct it; wheelhouse went on without it")
+    return {section: parser.items(section) for section in _SECTIONS if parser.has_section(section)}
 
 
 def _key(name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
@@ -52,6 +51,8 @@ def read(path: Path) -> RequirementsFile:
 
 def named(project: LocalProject) -> Root:
     """The folder as a requirement: its pyproject.toml tells its name. Raises `RequirementError` where it does not."""
+    import tomllib  # where there is a file
+
     folder = path_of(project.path) if project.path.startswith("file:") else Path(project.path).expanduser()
     try:
         found = Requirement(str(tomllib.loads(_text(folder / PROJECT))["project"]["name"]))
@@ -83,6 +84,8 @@ def _has_project(path: Path) -> bool:
     """Whether the file has a `[project]`; one that is no TOML has, so that its error is told."""
     if not path.is_file():
         return False
+    import tomllib
+
     try:
         return "project" in tomllib.loads(_text(path))
     except (ValueError, RecursionError):

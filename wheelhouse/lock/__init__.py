@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from wheelhouse.lock.model import (
+    BadLock,
     Lock,
     LockedBuild,
     LockedHeldBack,
@@ -11,7 +14,6 @@ from wheelhouse.lock.model import (
     LockedSource,
     LockedWheel,
 )
-from wheelhouse.lock.reading import BadLock, parse
 from wheelhouse.lock.writing import dump
 
 __all__ = [
@@ -26,3 +28,13 @@ __all__ = [
     "dump",
     "parse",
 ]
+
+
+def parse(text: str, *, source: str, folder: Path) -> Lock:
+    """The lock that `text` holds; `folder` is the absolute folder of its file, `source` its name for messages.
+
+    Raises `BadLock` for what is no PEP 751 lock, for one that wheelhouse did not write, and for hostile file names.
+    """
+    from wheelhouse.lock import reading  # 5 ms, where there is a lock to read
+
+    return reading.parse(text, source=source, folder=folder)

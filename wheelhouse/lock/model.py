@@ -13,6 +13,7 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelhouse.digests import Digest
+from wheelhouse.errors import WheelhouseError
 
 
 class LockedWheel(Struct, frozen=True, kw_only=True):
@@ -161,3 +162,16 @@ class Lock(Struct, frozen=True, kw_only=True):
             sources=tuple(source for source in self.sources if source.name not in wheels),
             builds=tuple(sorted((*self.builds, *builds), key=lambda build: build.name)),
         )
+
+
+class BadLock(WheelhouseError):
+    """A file that is no lock of ours, or a damaged one."""
+
+    hint = "run `wheelhouse lock` to write it anew"
+
+    def __init__(self, source: str, problem: str) -> None:
+        super().__init__(source, problem)
+        self.source, self.problem = source, " ".join(problem.split())  # some are told in several lines
+
+    def __str__(self) -> str:
+        return f"`{self.source}` is not a lock of wheelhouse: {self.problem}"

@@ -16,8 +16,8 @@ from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filen
 from packaging.version import InvalidVersion, Version
 
 from wheelhouse.digests import Digest
-from wheelhouse.errors import WheelhouseError
 from wheelhouse.lock.model import (
+    BadLock,
     FileFacts,
     Lock,
     LockedBuild,
@@ -29,19 +29,6 @@ from wheelhouse.lock.model import (
 )
 from wheelhouse.lock.times import utc
 from wheelhouse.target import Target, TargetError
-
-
-class BadLock(WheelhouseError):
-    """A file that is no lock of ours, or a damaged one."""
-
-    hint = "run `wheelhouse lock` to write it anew"
-
-    def __init__(self, source: str, problem: str) -> None:
-        super().__init__(source, problem)
-        self.source, self.problem = source, " ".join(problem.split())  # some are told in several lines
-
-    def __str__(self) -> str:
-        return f"`{self.source}` is not a lock of wheelhouse: {self.problem}"
 
 
 def parse(text: str, *, source: str, folder: Path) -> Lock:
