@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import groupby
 from typing import NamedTuple
 
@@ -111,10 +112,15 @@ class Choices:
 
         All that are listed, where none in the set may be chosen.
         """
-        able = [at for at in range(len(self.versions)) if self._possible >> at & 1 and self._at(at) is not None]
+        able = self._able
         if not any(bits >> at & 1 for at in able):
-            able = list(range(len(self.versions)))
+            able = range(len(self.versions))
         return [(str(self.versions[at]), bool(bits >> at & 1)) for at in reversed(able)]
+
+    @cached_property
+    def _able(self) -> Sequence[int]:
+        """The places of all that may be chosen."""
+        return [at for at in range(len(self.versions)) if self._possible >> at & 1 and self._at(at) is not None]
 
 
 class Choice(Struct, frozen=True, eq=False):
