@@ -14,10 +14,11 @@ from world import FakeIndex, FakePyTorch, Replace, Status, build_wheel
 from world.project import CLOSED
 
 from wheelhouse.edge.cache import Cache
-from wheelhouse.edge.catalog import ChannelFailed, ChannelUnreachable, LiveCatalog, Rules, Shared
+from wheelhouse.edge.catalog import ChannelFailed, ChannelUnreachable, LiveCatalog, Rules
 from wheelhouse.edge.http import Http, HttpSettings
 from wheelhouse.edge.http_errors import Refused
 from wheelhouse.edge.index import PageReader
+from wheelhouse.edge.shared import Shared
 from wheelhouse.edge.store import Store
 from wheelhouse.edge.wheels import WheelReader
 from wheelhouse.edge.workers import Workers

@@ -341,17 +341,23 @@ def read_netrc(environment: Mapping[str, str], listen: Listener = ignore) -> dic
 
     Its `default` entry is left out: it would go to every host that a page points to.
     """
-    import netrc
-
     try:
         named = environment.get("NETRC")
         places = [Path(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]
         file = next((place for place in places if place.is_file()), None)
-        known = netrc.netrc(str(file)).hosts if file is not None else {}
+    except (OSError, RuntimeError) as error:
+        listen(Noted(f"netrc is not read: {type(error).__name__}"))
+        return {}
+    if file is None:
+        return {}
+    import netrc
+
+    try:
+        known = netrc.netrc(str(file)).hosts
     except netrc.NetrcParseError as error:
         listen(Noted(f"`{error.filename}` is not read: {error.msg}"))
         return {}
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         listen(Noted(f"netrc is not read: {type(error).__name__}"))
         return {}
     return {name: (login, password) for name, (login, _, password) in known.items() if name != "default" and password}

@@ -22,11 +22,11 @@ from wheelhouse.urls import origin, with_credentials
 
 if TYPE_CHECKING:
     from wheelhouse.edge.cache import Cache
-    from wheelhouse.edge.catalog import Shared
     from wheelhouse.edge.http import Http
     from wheelhouse.edge.index import PageReader
     from wheelhouse.edge.isolation import BuildSettings
     from wheelhouse.edge.sdists import SdistReader
+    from wheelhouse.edge.shared import Shared
     from wheelhouse.edge.wheels import WheelReader
     from wheelhouse.edge.workers import Workers
 
@@ -120,7 +120,7 @@ class Session:
 
     @cached_property
     def shared(self) -> Shared:
-        from wheelhouse.edge.catalog import Shared
+        from wheelhouse.edge.shared import Shared
 
         return Shared(self.pages, self.wheels, self.workers, listen=self.listen)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 64  # kept alive for each host; as many as the threads that we ever run
 _E = TypeVar("_E", bound=BaseException)
+_PIECE = 1 << 16  # bytes that are unpacked at once: they may become a thousand times as many, before anybody counts
 _CHUNK = 1 << 19  # bytes asked of the socket at once; what is there is taken, so nothing read is lost in a timeout
 
 
@@ -36,7 +37,7 @@ class Reply:
     def decoded(self) -> Iterator[bytes]:
         """The body without its `Content-Encoding`. Raises `HttpError` only."""
         with _translated(self.url, self._proxy):
-            yield from self._answer.stream(_CHUNK, decode_content=True)
+            yield from self._answer.stream(_PIECE, decode_content=True)
 
     def raw(self) -> Iterator[bytes]:
         """The body as it is on the wire and as soon as it comes. Raises `HttpError` only."""
