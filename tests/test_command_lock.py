@@ -180,6 +180,7 @@ def test_each_page_and_each_metadata_file_is_asked_once_for_all_targets(project:
     assert project.lock("app", *(word for label in labels for word in ("--target", label))).code == 0
     asked = [f"{request.method} {request.path}" for request in index.requests]
     assert sorted(asked) == sorted(set(asked))
+    assert not [path for path in asked if "/pip-" in path and path.endswith(".whl")]  # nobody asks what it holds
     assert [path for path in asked if "/simple/" in path] == [
         path for path in asked if path in {"GET /simple/app/", "GET /simple/lib/", "GET /simple/pip/"}
     ]
