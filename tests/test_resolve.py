@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from world.scenarios import Scenario, scenarios
 
-from wheelhouse.resolve import backtracking
+from wheelhouse.resolve import backtracking, pubgrub
 from wheelhouse.resolve.resolution import unmet
 
 ALL = list(scenarios())
@@ -16,6 +16,8 @@ def test_what_is_wanted_comes_out(scenario: Scenario, monkeypatch: pytest.Monkey
     expected = scenario.case
     if "error" not in expected:  # the second opinion would hide what the first solver gets wrong
         monkeypatch.setattr(backtracking, "propose", _nobody)
+    if "at-once" in expected:
+        monkeypatch.setattr(pubgrub, "propose", _nobody)
     outcome = scenario.play()
     if "error" in expected:
         assert outcome.error == expected["error"].strip("\n")

@@ -13,6 +13,7 @@ A file holds a world and its cases. Of `[projects.NAME]`, each key is a version 
 - `pins` (`NAME VERSION`, every one), with `held-back` (the lines that are told, [] by default), `silent` (those that
   only `why` tells) and `files` (of the pins), the last two where they matter;
 - or `error`: the whole text, hints and all;
+- with `error` also `at-once` (true: no solver was asked);
 - and with either `unread`: projects or wheels whose core metadata nobody may ask for.
 """
 

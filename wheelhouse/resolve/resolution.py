@@ -10,7 +10,7 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelhouse.metadata import CoreMetadata
-from wheelhouse.resolve import explain, pubgrub
+from wheelhouse.resolve import explain, pinned, pubgrub
 from wheelhouse.resolve.candidates import Candidate
 from wheelhouse.resolve.catalog import Hint
 from wheelhouse.resolve.held_back import HeldBack, OnlyOlder, held_back
@@ -51,6 +51,8 @@ def resolve(
     """
     roots = sorted(roots, key=lambda want: want.text)  # the order of a file's lines changes neither pins nor stories
     view.expect(Hint(want.project, want.specifier, want.extras) for want in roots)
+    if conflicts := pinned.conflict(view, roots):
+        raise explain.impossible(view, roots, conflicts)
     pins = _closed(view, roots, max_steps)
     held = held_back(view, ((pin.candidate.project, pin.candidate.version, _required(pin)) for pin in pins))
     refused = tuple(
