@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -356,8 +357,9 @@ def test_what_was_packed_is_what_is_unpacked(lines: list[str]) -> None:
         found = parse(content, filename=FILE)
     except BadMetadata:
         return
-    again = unpack(pack(found), filename=FILE, name=found.name, version=found.version)
-    assert (again, list(again.requires_for(()))) == (found, list(found.requires_for(())))
+    with mock.patch("wheelhouse.metadata.requires.is_of_an_extra", side_effect=AssertionError):  # that is kept too
+        again = unpack(pack(found), filename=FILE, name=found.name, version=found.version)
+        assert (again, list(again.requires_for(()))) == (found, list(found.requires_for(())))
     assert unpack(content, filename=FILE) == found  # METADATA as it is will do
 
 

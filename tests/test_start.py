@@ -123,3 +123,14 @@ def test_a_thread_that_still_works_is_waited_for() -> None:
 def test_who_profiles_or_traces_sees_the_end() -> None:
     assert ended("def main(): sys.setprofile(lambda *_: None)") == (0, "tidied\n")
     assert ended("def main(): sys.settrace(lambda *_: None)") == (0, "tidied\n")
+
+
+def test_a_lock_imports_what_it_reads_with_where_there_is_something_to_read(index: FakeIndex, tmp_path: Path) -> None:
+    index.add(build_wheel("app", "1.0"))
+    index.add(build_wheel("pip", "25.0"))
+    options = ["lock", "app", "--target", LABEL, "--index-url", index.simple, "--cache-dir", "cache", "--quiet"]
+    first = run_by(*options, "--lock-dir", "one", cwd=tmp_path)
+    assert not first & {"httpx", "resolvelib", "packaging.pylock"}
+    assert {"urllib3", "wheelhouse.simple.grouping"} <= first
+    again = run_by(*options, "--lock-dir", "two", "--offline", cwd=tmp_path)
+    assert not again & {*WEB, "resolvelib", "packaging.pylock", "wheelhouse.simple.grouping", "wheelhouse.simple.html"}

@@ -21,7 +21,7 @@ from wheelhouse.resolve.refusals import (
     Yanked,
 )
 from wheelhouse.resolve.view import View
-from wheelhouse.resolve.wants import Conflict, Want
+from wheelhouse.resolve.wants import Conflict, Want, together
 
 _SHOWN = 4  # versions named per reason
 _STEPS = 24  # lines of a proof that are shown
@@ -129,10 +129,11 @@ def _one_reason(view: View, roots: Sequence[Want], conflicts: Sequence[Conflict]
             if next(view.matching(name, conflict.want.specifier), None) is None:
                 return _nothing_fits(view, roots, name, conflict)
     for name, group in by_project.items():
-        if next(view.matching(name, _together(group)), None) is None:
+        wanted = together(conflict.want for conflict in group)
+        if next(view.matching(name, wanted), None) is None:
             texts = _unique(conflict.want.text for conflict in group)
-            lines = [*_chains(view, roots, group), *_refused(view, name, view.constrained(name, _together(group)))]
-            lines[-1:-1] = _constraint(view, name, _together(group))
+            lines = [*_chains(view, roots, group), *_refused(view, name, view.constrained(name, wanted))]
+            lines[-1:-1] = _constraint(view, name, wanted)
             return Impossible(f"{_listed(texts)} cannot be met together", lines)
     return None
 
@@ -231,13 +232,6 @@ def _nothing_fits(view: View, roots: Sequence[Want], name: NormalizedName, confl
     else:
         sentence = f"no wheel of `{conflict.want.text}` fits `{view.target.label}`"
     return Impossible(sentence, lines, hint=hint, missing=((name, specifier),))
-
-
-def _together(group: Iterable[Conflict]) -> SpecifierSet:
-    together = SpecifierSet()
-    for conflict in group:
-        together &= conflict.want.specifier
-    return together
 
 
 def _refused(view: View, name: NormalizedName, specifier: SpecifierSet) -> list[str]:

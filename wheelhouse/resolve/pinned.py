@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 
 from wheelhouse.resolve.candidates import Candidate
 from wheelhouse.resolve.view import View
-from wheelhouse.resolve.wants import Conflict, Want, is_exact
+from wheelhouse.resolve.wants import Conflict, Want, is_exact, together
 
 
 def conflict(view: View, roots: Sequence[Want]) -> tuple[Conflict, ...]:
@@ -33,10 +32,7 @@ def conflict(view: View, roots: Sequence[Want]) -> tuple[Conflict, ...]:
         project = view.project(name)
         if project is None or not all(any(project.within(each.want.specifier)) for each in group):
             continue
-        together = SpecifierSet()
-        for each in group:
-            together &= each.want.specifier
-        if not any(project.within(together)):
+        if not any(project.within(together(each.want for each in group))):
             return tuple(group)
     return ()
 

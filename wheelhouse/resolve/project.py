@@ -144,7 +144,7 @@ class Project:
         position = 0
         for source, at in self._places(version):
             # The cheapest questions first; `_refused` asks for the reason, if anybody does
-            if self._newest and source.listing.days[at] > self._newest[:10]:
+            if self._is_of_later(source, at):
                 continue
             for place, row in enumerate(source.listing.rows(at)):
                 position -= 1
@@ -202,9 +202,11 @@ class Project:
 
         The caller passes a version of `versions`.
         """
-        if not self._newest:
-            return False
-        return all(source.listing.days[at] > self._newest[:10] for source, at in self._places(version))
+        return all(self._is_of_later(source, at) for source, at in self._places(version))
+
+    def _is_of_later(self, source: Source, at: int) -> bool:
+        """Whether all that the index lists of its version at that place was uploaded after the last day that counts."""
+        return bool(self._newest) and source.listing.days[at] > self._newest[:10]
 
     def _is_older(self, time: str | None) -> bool:
         """Whether a time as nearly all pages write it is before the last second that counts: told by its text alone."""

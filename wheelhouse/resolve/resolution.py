@@ -15,7 +15,7 @@ from wheelhouse.resolve.candidates import Candidate
 from wheelhouse.resolve.catalog import Hint
 from wheelhouse.resolve.held_back import HeldBack, OnlyOlder, held_back
 from wheelhouse.resolve.view import View
-from wheelhouse.resolve.wants import Conflict, Want
+from wheelhouse.resolve.wants import Conflict, Want, together
 
 
 class Pin(Struct, frozen=True, kw_only=True):
@@ -134,10 +134,7 @@ def holds(view: View, roots: Sequence[Want], chosen: Mapping[NormalizedName, Can
 
 def _required(pin: Pin) -> SpecifierSet:
     """All that is required of the pin, in one set."""
-    together = SpecifierSet()
-    for _, want in pin.wanted_by:
-        together &= want.specifier
-    return together
+    return together(want for _, want in pin.wanted_by)
 
 
 def close(view: View, roots: Sequence[Want], chosen: Mapping[NormalizedName, Candidate]) -> tuple[Pin, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 from msgspec import Struct
@@ -41,6 +41,14 @@ class Conflict(Struct, frozen=True):
 
     want: Want
     parent: Candidate | None
+
+
+def together(wants: Iterable[Want]) -> SpecifierSet:
+    """All that is wanted of one project, in one set."""
+    found = SpecifierSet()
+    for want in wants:
+        found &= want.specifier
+    return found
 
 
 def asks_for_pre(specifier: SpecifierSet) -> bool:
