@@ -62,6 +62,21 @@ def test_a_shallow_step_back_reads_no_further_than_it_must() -> None:
     assert len(outcome.catalog.read) == 4
 
 
+def test_what_is_looked_at_together_makes_nobody_look_further() -> None:
+    outcome = play(ladder(400, rungs=385), "a")
+    assert outcome.pins == ["a 385", "b 385"]
+    assert len(outcome.catalog.asked) <= 2 * 64  # those for whom it walked, and no second window behind them
+
+
+def test_prereleases_that_nobody_may_take_are_not_asked_about_ahead() -> None:
+    world = ladder(40, rungs=30)
+    world["a"] = {f"{at}{pre}": [f"b=={at}"] for at in range(1, 41) for pre in ("", "rc1")}
+    world["b"]["31rc1"] = []
+    outcome = play(world, "a")
+    assert outcome.pins == ["a 30", "b 30"]
+    assert not [each for each in outcome.catalog.asked if "rc" in each]
+
+
 def test_a_file_that_is_gone_stops_nobody_who_only_looks_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fourth `a` is taken; two older ones are looked at with it, and one of them the index lists but lacks."""
     catalog = catalog_of(ladder(400, rungs=397), TARGET)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import posixpath
 import struct
 import zlib
 from collections.abc import Iterable
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 BLOCK = 4096  # a file takes whole blocks; offline/install.py measures by the same rule
 _MOST = 2**50  # bytes unpacked; a directory that states more is forged
-_CODE = (".py", ".so", ".pyd", ".dll", ".dylib")
+_LIBRARIES = (".so", ".pyd", ".dll", ".dylib")
 _ASIDE = frozenset({"tests", "test", "docs", "doc", "examples", "example", "samples", "benchmarks", "benchmark"})
 
 
@@ -49,27 +48,32 @@ class Contents(Struct, frozen=True, kw_only=True):
 def contents(members: Iterable[ZipInfo]) -> Contents:
     """The contents of a wheel with these members. Raises `ValueError` for sizes that cannot be."""
     unpacked = blocks = longest = 0
-    folders = set()
+    folders: dict[str, int | None] = {}  # each with the length of what stands before its installed path, None: no code
+    compiled = set()  # those with modules
     code: dict[str, int] = {}
     for member in members:
         path, size = member.filename, member.file_size
+        folder, _, name = path.rpartition("/")
+        if folder not in folders:
+            folders[folder] = _before(folder)
         unpacked += size
-        blocks += -(-size // BLOCK)
-        longest = max(longest, len(path))
-        folder = posixpath.dirname(path)
-        folders.add(folder)
-        if path.endswith(".py"):
-            blocks += -(-(size * 5 // 4) // BLOCK)
-            folders.add(f"{folder}/__pycache__")
-        if path.endswith(_CODE) or ".so." in path:
-            installed = _installed(path)
-            if installed is not None:
-                code[installed] = member.CRC << 32 | size & 0xFFFFFFFF
+        blocks += (size + BLOCK - 1) // BLOCK
+        if len(path) > longest:
+            longest = len(path)
+        if name.endswith(".py"):
+            blocks += (size * 5 // 4 + BLOCK - 1) // BLOCK
+            compiled.add(folder)
+        elif not name.endswith(_LIBRARIES) and ".so." not in name:
+            continue
+        before = folders[folder]
+        if before is not None and "\n" not in path:
+            code[path[before:]] = member.CRC << 32 | size & 0xFFFFFFFF
+    every = folders.keys() | {f"{folder}/__pycache__" for folder in compiled}
     if unpacked > _MOST:
         raise ValueError(f"its directory states {unpacked} bytes")
     return Contents(
         unpacked=unpacked,
-        on_disk=(blocks + len(folders)) * BLOCK,
+        on_disk=(blocks + len(every)) * BLOCK,
         longest=longest,
         tops=frozenset(path.partition("/")[0] for path in code),
         marks=struct.pack(f"<{len(code)}Q", *code.values()),
@@ -77,20 +81,22 @@ def contents(members: Iterable[ZipInfo]) -> Contents:
     )
 
 
-def _installed(path: str) -> str | None:
-    """Where below site-packages a member goes; None for one that goes elsewhere or that no import needs.
+def _before(folder: str) -> int | None:
+    """How much of a member's path in this folder is not its path below site-packages.
 
-    "{distribution}-{version}.data/" has a folder for each place (binary distribution format).
+    None for a folder that goes elsewhere, or whose code no import needs. "{distribution}-{version}.data/" has a folder
+    for each place (binary distribution format).
     """
-    parts = path.split("/")
+    parts = folder.split("/")
+    before = 0
     if parts[0].endswith(".data"):
         if parts[1:2] not in (["purelib"], ["platlib"]):
             return None
+        before = len(parts[0]) + len(parts[1]) + 2
         parts = parts[2:]
-        path = "/".join(parts)
-    if not parts or parts[0].endswith(".dist-info") or not _ASIDE.isdisjoint(parts[:-1]) or "\n" in path:
+    if (parts and parts[0].endswith(".dist-info")) or not _ASIDE.isdisjoint(parts):
         return None
-    return path
+    return before
 
 
 def pack(contents: Contents) -> bytes:

@@ -75,6 +75,11 @@ class WatchedCatalog(FixedCatalog):
         for candidate in candidates:
             self._there.setdefault(candidate.file.filename, self.moment + 1)
 
+    @property
+    def asked(self) -> list[str]:
+        """The wheels whose core metadata was asked for, also those that nobody read in the end."""
+        return list(self._there)
+
 
 def file_of(filename: str, release: Mapping[str, Any]) -> File:
     """A file as a page would list it; its digest is that of its name."""

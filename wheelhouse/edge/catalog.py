@@ -10,6 +10,7 @@ import hashlib
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -96,6 +97,7 @@ class LiveCatalog:
         self._projects: dict[NormalizedName, Project | None] = {}
         self._guessed: set[tuple[object, ...]] = set()
         self._taken: set[NormalizedName] = {*apart}
+        self._later: deque[LockedWheel] = deque()  # taken, and nobody asked yet what they hold
         self._lock = threading.Lock()
 
     @property
@@ -200,6 +202,7 @@ class LiveCatalog:
             if candidate.is_sdist:
                 assert self._source_metadata is not None
                 return self._source_metadata(candidate)
+            self._ask_contents()
             found: CoreMetadata = self._shared.wait(self._shared.metadata(candidate))
             return found
         except BadMetadata as error:
@@ -218,8 +221,14 @@ class LiveCatalog:
             if candidate.project in self._taken:
                 return
             self._taken.add(candidate.project)  # the first choice is nearly always the last
-        wheel = LockedWheel(filename=file.filename, url=file.url, digest=file.digest, size=file.size)
-        self._shared.wheels.contents.expect(wheel, self._shared.workers)
+        self._later.append(LockedWheel(filename=file.filename, url=file.url, digest=file.digest, size=file.size))
+        self._ask_contents()
+
+    def _ask_contents(self) -> None:
+        """Of the wheels that were taken, as far as that is in nobody's way."""
+        while self._later and self._shared.workers.busy < _CALM:
+            with suppress(IndexError):  # another thread was quicker
+                self._shared.wheels.contents.expect(self._later.popleft(), self._shared.workers)
 
     def expect(self, hints: Iterable[Hint]) -> None:
         queue = deque(hints)  # not a recursion: chains of requirements may be longer than Python's stack

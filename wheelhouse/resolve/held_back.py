@@ -94,7 +94,8 @@ def _newest_unread(view: View, name: NormalizedName, pinned: Version, specifier:
     if project is None:
         return None
     newer = itertools.takewhile(lambda version: version > pinned, project.versions)
-    offered = (project.offer(version).candidate for version in newer if view.contains(specifier, version))
+    counted = (version for version in newer if pinned.is_prerelease or not version.is_prerelease)
+    offered = (project.offer(version).candidate for version in counted if view.contains(specifier, version))
     return next((each for each in offered if each is not None), None)
 
 

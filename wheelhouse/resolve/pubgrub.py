@@ -112,7 +112,7 @@ class _Provider(BaseProvider[Node, Choice]):
         together: dict[tuple[Node, Versions], int] = {}
         for choice in window:
             try:
-                usable = self._is_usable(choice)
+                usable = isinstance(self._view.usable(choice.candidate, walking=False), CoreMetadata)
             except WheelhouseError:
                 break  # told if it is ever chosen; what is only looked at stops nobody
             self._met[package] |= 1 << choice.at

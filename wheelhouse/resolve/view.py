@@ -85,11 +85,15 @@ class View:
             raise NeedsAccelerator(name, label, labels=[f"{os_arch}-{build}-{python}" for build in builds])
         return self._catalog.project(name)
 
-    def usable(self, candidate: Candidate) -> CoreMetadata | Reason:
-        """The candidate's core metadata, or why the wheel may not be used after all."""
+    def usable(self, candidate: Candidate, *, walking: bool = True) -> CoreMetadata | Reason:
+        """The candidate's core metadata, or why the wheel may not be used after all.
+
+        Who is `walking` down the versions of a project is helped to the next ones.
+        """
         found = self._usable.get(candidate)
         if found is None:
-            self._look_ahead(candidate)
+            if walking:
+                self._look_ahead(candidate)
             found = self._usable[candidate] = self._judge(candidate, self._catalog.metadata(candidate))
             if isinstance(found, Reason):
                 self.refusals.setdefault(candidate.project, {})[candidate.file.filename] = found
@@ -104,10 +108,11 @@ class View:
         project = self.project(candidate.project) if count >= 1 else None
         if project is not None:
             at = project.versions.place(candidate.version) if candidate.version in project.versions else None
-            window = 1 << min(2 * count, WINDOW)
+            window, pre = 1 << min(2 * count, WINDOW), candidate.version.is_prerelease
             if at is not None and at >= expected:
                 last = min(at + 1 + window, len(project.versions))
-                offers = (project.offer(project.versions[each]) for each in range(max(at + 1, expected), last))
+                ahead = (project.versions[each] for each in range(max(at + 1, expected), last))
+                offers = (project.offer(each) for each in ahead if pre or not each.is_prerelease)
                 self._catalog.expect_metadata([each.candidate for each in offers if each.candidate is not None])
                 expected = last
         self._walked[candidate.project] = count + 1, expected
