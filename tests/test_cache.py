@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -131,3 +133,39 @@ def test_it_is_counted_and_emptied(cache: Cache, tmp_path: Path) -> None:
     assert cache.size() == (2, size)
     assert cache.clear() == (2, size)
     assert [path.name for path in entries(tmp_path)] == ["app.whl"]
+
+
+def test_what_is_kept_later_is_there_when_it_is_closed_and_nothing_after_that(cache: Cache) -> None:
+    begin, kept = threading.Event(), []
+
+    def keep(number: int) -> None:
+        begin.wait()
+        kept.append(number)
+
+    for number in range(50):
+        cache.later(partial(keep, number))
+    assert kept == []  # nobody waits for it
+    begin.set()
+    cache.close()
+    assert kept == list(range(50))
+    cache.later(partial(keep, 50))
+    cache.close()
+    assert len(kept) == 50
+
+
+def test_what_fails_to_be_kept_stops_nothing_else(cache: Cache) -> None:
+    def fail() -> None:
+        raise OSError(28, "No space left on device")
+
+    cache.later(fail)
+    cache.later(lambda: cache.keep_page(URL, PAGE))
+    cache.close()
+    assert cache.page(URL) == PAGE
+
+
+def test_a_cache_that_is_switched_off_starts_nothing_for_later() -> None:
+    kept = []
+    cache = Cache(None)
+    cache.later(lambda: kept.append(1))
+    cache.close()
+    assert kept == []

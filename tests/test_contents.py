@@ -11,10 +11,10 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 from world import FakeIndex, NoLength, Status, WheelFile, build_wheel
+from world.caches import PromptCache
 
 from wheelhouse.contents import Contents, contents, pack, unpack
 from wheelhouse.digests import Digest
-from wheelhouse.edge.cache import Cache
 from wheelhouse.edge.http import Http, HttpSettings
 from wheelhouse.edge.store import Store
 from wheelhouse.edge.wheels import WheelReader
@@ -138,7 +138,7 @@ class World:
     def __init__(self, folder: Path, http: Http, *, cached: bool = True, offline: bool = False) -> None:
         self.heard: list[Event] = []
         self.store = Store(folder / "wheels")
-        cache = Cache(folder if cached else None)
+        cache = PromptCache(folder if cached else None)
         self.wheels = WheelReader(http, cache, self.store, offline=offline, listen=self.heard.append)
         self.contents = self.wheels.contents
 

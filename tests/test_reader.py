@@ -21,6 +21,7 @@ from world import (
     WheelFile,
     build_wheel,
 )
+from world.caches import PromptCache
 from world.faults import Fault
 from world.pytorch import DENIED
 
@@ -78,7 +79,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path / "cache")
+    return PromptCache(tmp_path / "cache")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from wheelhouse.digests import Digest
+from wheelhouse.edge.workers import Dropped, Workers
 from wheelhouse.urls import origin
 
 _MAX_AGE = re.compile(r"max-age=(\d{1,9})")
@@ -68,6 +69,20 @@ class Cache:
 
     def __init__(self, root: Path | None) -> None:
         self._root = root
+        self._writer = Workers(1, "keeper")
+
+    def later(self, keep: Callable[[], None]) -> None:
+        """Have `keep` called soon, by one thread for all: an answer that is there waits for no disk."""
+        if self._root is not None:
+            with suppress(Dropped):
+                self._writer.submit(keep)
+
+    def close(self) -> None:
+        """Return when all that was to be kept later is kept; what comes after that is not."""
+        with suppress(Dropped):
+            if self._writer.busy:
+                self._writer.submit(lambda: None).result()
+        self._writer.close()
 
     def page(self, url: str) -> CachedPage | None:
         """The last answer for a page's URL (which holds no credentials)."""

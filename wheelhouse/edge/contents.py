@@ -157,7 +157,7 @@ class ContentsReader:
         if found is None:
             found = self._from_disk(wheel) or self._from_tail(wheel)
             if found is not None:
-                self._cache.keep_contents(wheel.digest, wheel.url, pack(found))
+                self._cache.later(lambda: self._cache.keep_contents(wheel.digest, wheel.url, pack(found)))
                 self._remember(wheel, found)
         return found
 

@@ -134,7 +134,7 @@ class PageReader:
         content_type, body = answer.headers.get("content-type", ""), answer.content
         if status == 200 and project is not None:
             found = listing(project, at, content_type, body)
-            self._keep(url, answer, at, _LISTING, found.dump())
+            self._cache.later(lambda: self._keep(url, answer, at, _LISTING, found.dump()))
             return _Asked(status, at, _LISTING, b"", found)
         asked = _Asked(status, at, content_type, body)
         if status == 200:

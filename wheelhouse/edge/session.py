@@ -57,7 +57,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class Session:
-    """Everything open; use it in a `with`. Leaving it never waits for threads that only guessed."""
+    """Everything open; use it in a `with`. Leaving it waits for the cache, never for threads that only guessed."""
 
     def __init__(self, settings: Settings, *, listen: Listener = ignore) -> None:
         self.settings, self.listen = settings, listen
@@ -164,3 +164,5 @@ class Session:
             self.workers.close()
         if "http" in made:
             self.http.close()
+        if "cache" in made and kind is not KeyboardInterrupt:
+            self.cache.close()

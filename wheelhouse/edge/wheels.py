@@ -66,13 +66,18 @@ class WheelReader:
                 self.sizes[file.url] = size
             return core.unpack(content, filename=file.filename, name=candidate.project, version=candidate.version)
         content = self._read_metadata(file)
+        found: core.CoreMetadata | None = None
         try:
             found = core.parse(content, filename=file.filename, name=candidate.project, version=candidate.version)
-            content = core.pack(found)
-        finally:  # what is wrong with it is kept as it is
-            if file.digest is not None:
-                self._cache.keep_metadata(file.digest, file.url, content, self.sizes.get(file.url, file.size))
-        return found
+            return found
+        finally:
+            self._cache.later(lambda: self._keep(file, found, content))
+
+    def _keep(self, file: File, metadata: core.CoreMetadata | None, content: bytes) -> None:
+        """What could not be parsed is kept as it is."""
+        if file.digest is not None:
+            packed = content if metadata is None else core.pack(metadata)
+            self._cache.keep_metadata(file.digest, file.url, packed, self.sizes.get(file.url, file.size))
 
     def at_hand(self, candidate: Candidate) -> bool:
         """Whether the cache has the candidate's core metadata."""
