@@ -12,7 +12,7 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelhouse.simple.links import Links, is_safe
-from wheelhouse.simple.listing import Entry, Listing, Versions
+from wheelhouse.simple.listing import Entry, Hashes, Listing, Versions
 from wheelhouse.simple.model import File, Page
 from wheelhouse.simple.names import split, version
 
@@ -111,10 +111,10 @@ def _entry(file: File) -> Entry:
     return Entry(
         file.filename,
         file.url,
-        {} if file.digest is None else {"sha256": file.digest.hex},
+        Hashes() if file.digest is None else Hashes(file.digest.hex),
         file.size,
         file.requires_python,
         False if file.yanked is None else file.yanked or True,
         None if file.upload_time is None else file.upload_time.isoformat(),
-        file.metadata if file.metadata_digest is None else {"sha256": file.metadata_digest.hex},
+        file.metadata if file.metadata_digest is None else Hashes(file.metadata_digest.hex),
     )

@@ -19,15 +19,22 @@ from wheelhouse.simple.links import Links, digest, moment, plain
 from wheelhouse.simple.model import File
 from wheelhouse.simple.names import version
 
-Metadata = bool | dict[str, str] | None
+
+class Hashes(msgspec.Struct, frozen=True, gc=False):
+    """The digests of a file, of which one counts; made in half the time of a dict, ten thousand times a page."""
+
+    sha256: str = ""
 
 
-class Entry(msgspec.Struct):
+Metadata = bool | Hashes | None
+
+
+class Entry(msgspec.Struct, gc=False):
     """One file as its page wrote it, by the names of PEP 691, 700 and 714; what is wrong in it is found later."""
 
     filename: str
     url: str  # as on the page, relative perhaps
-    hashes: dict[str, str] = {}
+    hashes: Hashes = Hashes()
     size: int | None = None
     requires_python: str | None = msgspec.field(name="requires-python", default=None)
     yanked: bool | str = False
@@ -39,7 +46,7 @@ class Entry(msgspec.Struct):
     @property
     def sha256(self) -> str:
         """The digest as it is written, empty where there is none."""
-        return self.hashes.get("sha256", "")
+        return self.hashes.sha256
 
     @property
     def reason(self) -> str | None:
@@ -50,10 +57,10 @@ class Entry(msgspec.Struct):
     def metadata(self) -> tuple[bool, str]:
         """Whether its core metadata is offered, and the digest of that as written (PEP 714: the new name counts)."""
         told = self.core_metadata if self.core_metadata is not None else self.dist_info_metadata
-        return (True, told.get("sha256", "")) if isinstance(told, dict) else (bool(told), "")
+        return (True, told.sha256) if isinstance(told, Hashes) else (bool(told), "")
 
 
-class Row(Entry, array_like=True):
+class Row(Entry, array_like=True, gc=False):
     """The same without names, as the cache keeps it."""
 
 
