@@ -77,6 +77,16 @@ def test_prereleases_that_nobody_may_take_are_not_asked_about_ahead() -> None:
     assert not [each for each in outcome.catalog.asked if "rc" in each]
 
 
+def test_where_all_final_ones_are_refused_the_prereleases_come_in_one_wait() -> None:
+    world = ladder(20, rungs=0)
+    world["a"] = {f"{at}{pre}": ["b==99"] for at in range(1, 21) for pre in ("", "rc1")}
+    catalog = catalog_of(world, TARGET)
+    with pytest.raises(pubgrub.Proof):
+        pubgrub.propose(view_of(catalog, TARGET), wants(["a"], TARGET))
+    assert len(catalog.read) == 40
+    assert catalog.moment <= 6
+
+
 def test_a_file_that_is_gone_stops_nobody_who_only_looks_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fourth `a` is taken; two older ones are looked at with it, and one of them the index lists but lacks."""
     catalog = catalog_of(ladder(400, rungs=397), TARGET)

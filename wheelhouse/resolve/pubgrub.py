@@ -107,7 +107,10 @@ class _Provider(BaseProvider[Node, Choice]):
             return
         older = choices.choices(Versions(~(met | (2 << chosen.at) - 1), choices))
         window = list(islice(older, 1 << min(self._rounds[package] - 3, WINDOW)))
-        self._view.expect_metadata([each.candidate for each in window])
+        expected, behind = window, next(older, None)
+        if behind is None or behind.candidate.version.is_prerelease:  # those of newer versions come before it
+            expected = list(islice(choices.choices(Versions(~met, choices)), 1 << WINDOW))
+        self._view.expect_metadata([each.candidate for each in expected])
         extras = _extras(package)
         together: dict[tuple[Node, Versions], int] = {}
         for choice in window:

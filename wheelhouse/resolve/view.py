@@ -102,18 +102,18 @@ class View:
     def _look_ahead(self, candidate: Candidate) -> None:
         """A solver that walks down the versions of a project gets them as quickly as the network can bring them.
 
-        With the n-th one after the first that is asked about, the next 4^n are expected.
+        With the n-th one after the first that is asked about, the 2^(n+1) below it are expected.
         """
         count, expected = self._walked.get(candidate.project, (0, 0))
         project = self.project(candidate.project) if count >= 1 else None
-        if project is not None:
-            at = project.versions.place(candidate.version) if candidate.version in project.versions else None
-            window, pre = 1 << min(2 * count, WINDOW), candidate.version.is_prerelease
-            if at is not None and at >= expected:
-                last = min(at + 1 + window, len(project.versions))
-                ahead = (project.versions[each] for each in range(max(at + 1, expected), last))
-                offers = (project.offer(each) for each in ahead if pre or not each.is_prerelease)
-                self._catalog.expect_metadata([each.candidate for each in offers if each.candidate is not None])
+        if project is not None and candidate.version in project.versions:
+            at, versions = project.versions.place(candidate.version), project.versions
+            last = min(at + 1 + (1 << min(count + 1, WINDOW)), len(versions))
+            if last > expected:
+                ahead = [versions[each] for each in range(max(at + 1, expected), last)]
+                ahead = [each for each in ahead if not each.is_prerelease or candidate.version.is_prerelease]
+                offers = [project.offer(each).candidate for each in ahead]
+                self._catalog.expect_metadata([each for each in offers if each is not None])
                 expected = last
         self._walked[candidate.project] = count + 1, expected
 
