@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -126,17 +127,36 @@ def test_what_is_in_the_first_choice_of_a_project_is_read_meanwhile_and_once(
         index.add(build_wheel("app", version))
     project = catalog.project(APP)
     assert project is not None
+    on_its_way = threading.Event()
+    shared.workers.submit(on_its_way.wait)
     for version in ("2.0", "1.0"):
         candidate = project.offer(Version(version)).candidate
         assert candidate is not None
         catalog.take(candidate)
     wait_for(lambda: bool(index.asked("app-2.0-py3-none-any.whl")))
+    on_its_way.set()
     newest = project.offer(Version("2.0")).candidate
     assert newest is not None
     assert newest.file.digest is not None
     wheel = LockedWheel(filename=newest.file.filename, url=newest.file.url, digest=newest.file.digest)
     assert list(shared.wheels.contents.every([wheel], shared.workers)) == ["app-2.0-py3-none-any.whl"]
     assert [len(index.asked(f"app-{version}-py3-none-any.whl")) for version in ("2.0", "1.0")] == [1, 0]
+
+
+def test_what_is_in_a_choice_is_not_asked_where_all_else_is_known(catalog: LiveCatalog, index: FakeIndex) -> None:
+    """A lock that fails would ask for it again and again, and one that does not asks for all of it in the end."""
+    index.add(build_wheel("app", "1.0"))
+    project = catalog.project(APP)
+    assert project is not None
+    candidate = project.offer(Version("1.0")).candidate
+    assert candidate is not None
+    catalog.metadata(candidate)
+    index.reset()
+    for _ in range(2):
+        catalog.take(candidate)
+        catalog.metadata(candidate)
+    time.sleep(0.05)
+    assert index.requests == []
 
 
 def test_a_guess_that_fails_is_told_only_to_who_asks(catalog: LiveCatalog, index: FakeIndex) -> None:

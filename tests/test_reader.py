@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -350,6 +351,26 @@ def file_of(index: FakeIndex, wheel: WheelFile = WHEEL) -> File:
 def test_a_size_that_no_page_tells_is_asked_by_head(reader: Reader, index: FakeIndex) -> None:
     assert reader.size(file_of(index)) == len(WHEEL.content)
     assert [request.method for request in index.requests] == ["HEAD"]
+
+
+def test_a_size_is_kept_with_the_metadata_though_nothing_is_written_yet(
+    http: Http, store: Store, index: FakeIndex, tmp_path: Path
+) -> None:
+    index.add(WHEEL, size=False)
+    written = threading.Event()
+    cache = Cache(tmp_path / "slow")
+    cache.later(lambda: written.wait() and None)  # a disk that takes its time
+    reader = Reader(http, cache, store)
+    candidate = first(reader, index)
+    assert requires(reader, candidate) == ["lib"]
+    assert reader.size(candidate.file) == len(WHEEL.content)
+    written.set()
+    cache.close()
+    index.reset()
+    again = Reader(http, Cache(tmp_path / "slow"), store)
+    assert requires(again, candidate) == ["lib"]
+    assert again.size(candidate.file) == len(WHEEL.content)
+    assert index.requests == []
 
 
 @pytest.mark.parametrize("fault", [Status(405), Status(403), NoLength(), Status(503)])

@@ -225,8 +225,11 @@ class LiveCatalog:
         self._ask_contents()
 
     def _ask_contents(self) -> None:
-        """Of the wheels that were taken, as far as that is in nobody's way."""
-        while self._later and self._shared.workers.busy < _CALM:
+        """Of the wheels that were taken, as far as that is in nobody's way.
+
+        Where nothing else is asked either, the lock asks for it in the end, if there is one.
+        """
+        while self._later and 0 < self._shared.workers.busy < _CALM:
             with suppress(IndexError):  # another thread was quicker
                 self._shared.wheels.contents.expect(self._later.popleft(), self._shared.workers)
 

@@ -128,7 +128,7 @@ class PageReader:
         conditions = cached.conditions() if cached is not None and known is not None else {}
         answer = self._http.get(url, headers={"Accept": ACCEPT, **conditions}, limit=LARGEST_PAGE)
         if answer.status_code == 304 and cached is not None and known is not None:
-            self._keep(url, answer, cached.url, cached.content_type, cached.body, old=cached)
+            self._cache.later(lambda: self._keep(url, answer, cached.url, cached.content_type, cached.body, old=cached))
             return known
         status, at = answer.status_code, answer.url
         content_type, body = answer.headers.get("content-type", ""), answer.content

@@ -163,10 +163,13 @@ class WheelReader:
         length = answer.headers.get("content-length", "")
         if answer.status_code != 200 or not length.isdecimal() or len(length) > _DIGITS:
             return None
+        self._cache.later(lambda: self._keep_size(file, int(length)))
+        return int(length)
+
+    def _keep_size(self, file: File, size: int) -> None:
         kept = self._cache.metadata(file.digest, file.url) if file.digest is not None else None
         if kept is not None and file.digest is not None:
-            self._cache.keep_metadata(file.digest, file.url, kept[0], int(length))
-        return int(length)
+            self._cache.keep_metadata(file.digest, file.url, kept[0], size)
 
     def digest(self, file: File) -> tuple[Digest, int]:
         """The digest and size of a file whose index tells none: it is fetched into the store."""
