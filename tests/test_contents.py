@@ -286,3 +286,12 @@ def test_a_damaged_entry_of_the_cache_counts_as_absent(
     fresh = World(tmp_path, http)
     assert fresh.contents.contents(wheel) == found
     assert len(index.requests) == 2
+
+
+def test_a_folder_that_the_wheel_brings_and_pip_fills_counts_once() -> None:
+    module, kept = zipfile.ZipInfo("app/a.py"), zipfile.ZipInfo("app/__pycache__/a.cpython-310.pyc")
+    module.file_size, module.CRC, kept.file_size = 1, 0, 1
+    apart = zipfile.ZipInfo("app/other/a.txt")
+    apart.file_size = 1
+    assert contents([module, kept]).on_disk == 5 * 4096  # two files, the .pyc of one, two folders
+    assert contents([module, apart]).on_disk == 6 * 4096
