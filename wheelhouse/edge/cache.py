@@ -64,6 +64,9 @@ def lifetime(headers: Mapping[str, str]) -> float:
 class Cache:
     """A folder that may be deleted at any time. A damaged or foreign entry counts as absent.
 
+    One folder for each kind of entry, none below: of what keeping an entry costs, making folders was the larger part
+    (decision 21).
+
     With `root` None nothing is read or kept (`--no-cache`).
     """
 
@@ -183,12 +186,12 @@ class Cache:
 
     def _page_path(self, url: str) -> Path | None:
         key = hashlib.sha256(url.encode()).hexdigest()
-        return None if self._root is None else self._root / "pages" / key[:2] / key[2:]
+        return None if self._root is None else self._root / "pages" / key
 
     def _wheel_path(self, kind: str, digest: Digest, url: str) -> str | None:
         if self._root is None:
             return None
-        return os.path.join(self._root, kind, digest.hex[:2], f"{digest.hex[2:]}-{_place(url)}")  # noqa: PTH118 - 5 x
+        return os.path.join(self._root, kind, f"{digest.hex}-{_place(url)}")  # noqa: PTH118 - 5 x
 
     @staticmethod
     def _read(path: Path | str | None) -> bytes | None:
@@ -219,8 +222,11 @@ class Cache:
         if path is None:
             return
         with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+            try:
+                handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+            except FileNotFoundError:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(content)
