@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheelhouse.simple import Listing, NotAPage, listing, listing_of, parse_page
+from wheelhouse.simple.names import split
 
 FOO = canonicalize_name("foo")
 URL = "https://index.example/simple/foo/"
@@ -56,6 +57,51 @@ PAGES = st.fixed_dictionaries(
 def test_a_listing_of_json_has_the_files_of_the_page(page: object) -> None:
     body = json.dumps(page).encode()
     assert listing(FOO, URL, JSON, body) == listing_of(parse_page(FOO, URL, JSON, body))
+
+
+WHEELS = ["foo-1.0", "foo-1.0.0", "FOO-2.0", "foo-x"]
+TAGS = ["py3-none-any", "7-py3-none-any", "8-py3-none-any", "8-cp311-none-any", "py3-none", f"{'a' * 125}-none-any"]
+TAGS += ["cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64", f"py3-none-{'.'.join('a' * 60)}"]
+FILENAMES = st.builds("{}-{}.whl".format, st.sampled_from(WHEELS), st.sampled_from(TAGS))
+FILENAMES |= st.sampled_from(
+    ["foo-1.0.tar.gz", "foo-2.0.tar.gz", "foo-2.0.zip", "foo-1.0.egg", "foo-1.0-py3-none-any.zip"]
+)
+PLAIN = ["../../packages/ab/cd/foo.whl", "https://files.example/foo.whl"]
+ODD = ["../foo.whl\n../foo.whl", "../foo.whl\n", "ftp://files.example/foo.whl", "../"]
+TIMES = ["2024-01-02T03:04:05Z", "2023-12-31T23:59:59.6789Z", "2024-01-01T00:00:00+14:00"]
+
+
+def entry(filename: str, url: str = "../foo.whl") -> dict[str, object]:
+    """What a page says of a file."""
+    return {"filename": filename, "url": url, "hashes": {}}
+
+
+def of_one_version(urls: list[str]) -> st.SearchStrategy[list[dict[str, object]]]:
+    """Files of a page, many of them of the same version and alike."""
+    one = st.fixed_dictionaries(
+        {"filename": FILENAMES, "url": st.sampled_from(urls), "hashes": st.just({})},
+        optional={"size": st.sampled_from([0, 2**63 - 1, 2**63, -1]), "upload-time": st.sampled_from(TIMES)},
+    )
+    return st.lists(one, max_size=12).flatmap(lambda files: st.permutations([*files, *files]))
+
+
+@given(files=of_one_version(PLAIN) | of_one_version(PLAIN + ODD))
+@example(files=[entry("foo-1.0-py3-none-any.whl"), entry("foo-1.0-py3-none-any.whl", "ftp://files.example/foo.whl")])
+@example(files=[entry("foo-1.0-py3-none-any.whl"), entry("foo-1.0-py3-none-any.whl", "../foo.whl\n../foo.whl")])
+@example(files=[entry(f"foo-1.0-{tags}.whl") for tags in ("7-py3-none-any", "8-cp311-none-any", "8-py3-none-any")])
+def test_each_file_stands_where_its_own_name_says(files: list[dict[str, object]]) -> None:
+    body = json.dumps({"meta": {"api-version": "1.1"}, "files": files}).encode()
+    expected: dict[Version, list[tuple[str, str | None]]] = {}
+    for file in parse_page(FOO, URL, JSON, body).files:
+        named = split(FOO, file.filename)
+        if named is not None:
+            expected.setdefault(Version(named[0]), []).append((file.filename, named[1]))
+    found = listing(FOO, URL, JSON, body)
+    assert list(found.versions) == sorted(expected, reverse=True)
+    for at, version in enumerate(found.versions):
+        assert [(file.filename, tail) for file, tail in found.files(at)] == expected[version]
+        times = [file.upload_time for file, _ in found.files(at)]
+        assert not found.days[at] or all(time and found.days[at] <= str(time) for time in times)
 
 
 @given(page=PAGES)
