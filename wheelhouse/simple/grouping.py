@@ -38,7 +38,7 @@ def grouped(
     plain_urls = _each_is(_ORDINARY_URLS, [entry.url for entry in entries])
     by_text: dict[str, list[Entry]] = {}
     groups: dict[Version, tuple[str, list[Entry]]] = {}
-    unnamed = []
+    unnamed: list[str] = []
     start, add = "\n", unnamed.append  # "NAME-VERSION-" of the wheel before, and its group's `append`
     tails: dict[str, str] = {}  # of what wheels' names end with, "TAGS.whl"
     for entry in entries:
