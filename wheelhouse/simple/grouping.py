@@ -38,8 +38,8 @@ def grouped(
     plain_urls = _each_is(_ORDINARY_URLS, [entry.url for entry in entries])
     by_text: dict[str, list[Entry]] = {}
     groups: dict[Version, tuple[str, list[Entry]]] = {}
-    unnamed: list[str] = []
-    start, add = "\n", unnamed.append  # "NAME-VERSION-" of the wheel before, and its group's `append`
+    unnamed = []
+    start, alike = "\n", list[Entry]()  # "NAME-VERSION-" of the wheel before, and its group
     tails: dict[str, str] = {}  # of what wheels' names end with, "TAGS.whl"
     for entry in entries:
         filename = entry.filename
@@ -47,7 +47,7 @@ def grouped(
             tail = tails.get(filename[len(start) :])
             if tail is not None and plain_urls and 0 <= (entry.size or 0) <= _LARGEST:
                 entry.tail = tail
-                add(entry)
+                alike.append(entry)
                 continue
         if not _is_usable(entry, links, plain_urls):
             continue
@@ -65,7 +65,7 @@ def grouped(
         if entry.tail is not None and entry.tail[0] == ":":
             half = len(filename) - len(entry.tail) - 3
             if half <= _LONGEST and len(filename) - half <= _LONGEST:
-                start, add = filename[:half], group.append
+                start, alike = filename[:half], group
                 tails[filename[half:]] = entry.tail
     ordered = sorted(groups, reverse=True)
     lists = [groups[each][1] for each in ordered]
