@@ -89,6 +89,8 @@ def of_one_version(urls: list[str]) -> st.SearchStrategy[list[dict[str, object]]
 @example(files=[entry("foo-1.0-py3-none-any.whl"), entry("foo-1.0-py3-none-any.whl", "ftp://files.example/foo.whl")])
 @example(files=[entry("foo-1.0-py3-none-any.whl"), entry("foo-1.0-py3-none-any.whl", "../foo.whl\n../foo.whl")])
 @example(files=[entry(f"foo-1.0-{tags}.whl") for tags in ("7-py3-none-any", "8-cp311-none-any", "8-py3-none-any")])
+@example(files=[entry(name) for name in ("foo-1.tar.gz", f"foo-{'1' * 245}.zip", f"foo-{'1' * 245}.tar.gz")])
+@example(files=[entry("foo-1.0.tar.gz"), {**entry("foo-1.0.tar.gz"), "size": -1}])
 def test_each_file_stands_where_its_own_name_says(files: list[dict[str, object]]) -> None:
     body = json.dumps({"meta": {"api-version": "1.1"}, "files": files}).encode()
     expected: dict[Version, list[tuple[str, str | None]]] = {}

@@ -24,6 +24,7 @@ _ORDINARY_URL = (
 )
 _ORDINARY_URLS = re.compile(rf"(?:{_ORDINARY_URL}(?:\n|\Z))*+")
 _ORDINARY_TIMES = re.compile(r"(?:\d{4}-\d\d-\d\dT[0-9:.]*+Z(?:\n|\Z))*+")
+_SDIST = ".tar.gz"
 _LONGEST = 120  # letters of each half of a name that is put together from halves seen before: nobody has to count them
 
 
@@ -41,14 +42,21 @@ def grouped(
     unnamed = []
     start, alike = "\n", list[Entry]()  # "NAME-VERSION-" of the wheel before, and its group
     tails: dict[str, str] = {}  # of what wheels' names end with, "TAGS.whl"
+    stem = "\n"  # "NAME-" of the sdist before
     for entry in entries:
         filename = entry.filename
-        if filename.startswith(start):  # most wheels, a third as long as what stands below
-            tail = tails.get(filename[len(start) :])
-            if tail is not None and plain_urls and 0 <= (entry.size or 0) <= _LARGEST:
-                entry.tail = tail
-                alike.append(entry)
-                continue
+        if plain_urls and 0 <= (entry.size or 0) <= _LARGEST:  # most files, a third as long as what stands below
+            if filename.startswith(start):
+                tail = tails.get(filename[len(start) :])
+                if tail is not None:
+                    entry.tail = tail
+                    alike.append(entry)
+                    continue
+            elif filename.startswith(stem) and filename.endswith(_SDIST) and len(filename) <= 2 * _LONGEST:
+                same = by_text.get(filename[len(stem) : -len(_SDIST)])
+                if same is not None:
+                    same.append(entry)
+                    continue
         if not _is_usable(entry, links, plain_urls):
             continue
         named = split(project, filename)
@@ -67,6 +75,8 @@ def grouped(
             if half <= _LONGEST and len(filename) - half <= _LONGEST:
                 start, alike = filename[:half], group
                 tails[filename[half:]] = entry.tail
+        elif filename.endswith(_SDIST):
+            stem = filename[: -len(named[0] + _SDIST)]
     ordered = sorted(groups, reverse=True)
     lists = [groups[each][1] for each in ordered]
     plain_times = _each_is(_ORDINARY_TIMES, [entry.upload_time or "" for entry in entries])
