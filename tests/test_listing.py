@@ -67,8 +67,8 @@ FILENAMES |= st.sampled_from(
     ["foo-1.0.tar.gz", "foo-2.0.tar.gz", "foo-2.0.zip", "foo-1.0.egg", "foo-1.0-py3-none-any.zip"]
 )
 PLAIN = ["../../packages/ab/cd/foo.whl", "https://files.example/foo.whl"]
-ODD = ["../foo.whl\n../foo.whl", "../foo.whl\n", "ftp://files.example/foo.whl", "../"]
-TIMES = ["2024-01-02T03:04:05Z", "2023-12-31T23:59:59.6789Z", "2024-01-01T00:00:00+14:00"]
+ODD = ["../foo.whl\n../foo.whl", "../foo.whl\n", "ftp://files.example/foo.whl", "../", ""]
+TIMES = ["2024-01-02T03:04:05Z", "2023-12-31T23:59:59.6789Z", "2024-01-01T00:00:00+14:00", ""]
 
 
 def entry(filename: str, url: str = "../foo.whl") -> dict[str, object]:
@@ -90,6 +90,7 @@ def of_one_version(urls: list[str]) -> st.SearchStrategy[list[dict[str, object]]
 @example(files=[entry("foo-1.0-py3-none-any.whl"), entry("foo-1.0-py3-none-any.whl", "../foo.whl\n../foo.whl")])
 @example(files=[entry(f"foo-1.0-{tags}.whl") for tags in ("7-py3-none-any", "8-cp311-none-any", "8-py3-none-any")])
 @example(files=[entry(name) for name in ("foo-1.tar.gz", f"foo-{'1' * 245}.zip", f"foo-{'1' * 245}.tar.gz")])
+@example(files=[entry("foo-1.0-py3-none-any.whl"), entry("foo-1.0-py3-none-any.whl", "")])
 @example(files=[entry("foo-1.0.tar.gz"), {**entry("foo-1.0.tar.gz"), "size": -1}])
 def test_each_file_stands_where_its_own_name_says(files: list[dict[str, object]]) -> None:
     body = json.dumps({"meta": {"api-version": "1.1"}, "files": files}).encode()
@@ -104,6 +105,7 @@ def test_each_file_stands_where_its_own_name_says(files: list[dict[str, object]]
         assert [(file.filename, tail) for file, tail in found.files(at)] == expected[version]
         times = [file.upload_time for file, _ in found.files(at)]
         assert not found.days[at] or all(time and found.days[at] <= str(time) for time in times)
+    assert found.untimed == any(not file.upload_time for file in found.every())
 
 
 @given(page=PAGES)

@@ -21,6 +21,7 @@ from wheelhouse.urls import origin
 
 _MAX_AGE = re.compile(r"max-age=(\d{1,9})")
 _FORMAT = "2"
+Bytes = bytes | bytearray | memoryview
 _KINDS = ("pages", "metadata", "contents", "binaries")
 
 
@@ -29,7 +30,7 @@ class CachedPage(Struct, frozen=True, kw_only=True):
 
     url: str
     content_type: str
-    body: bytes | None
+    body: Bytes | None
     etag: str | None
     last_modified: str | None
     expires: float  # seconds since the epoch
@@ -92,9 +93,10 @@ class Cache:
         raw = self._read(self._page_path(url))
         if raw is None:
             return None
-        head, _, body = raw.partition(b"\n")
+        end = raw.find(b"\n")
+        body = memoryview(raw)[end + 1 :]  # megabytes, perhaps, that nobody has to copy
         try:
-            fields = json.loads(head)
+            fields = json.loads(raw[: max(end, 0)])
             if fields.pop("format") != _FORMAT or fields.pop("asked") != url:
                 return None
             present = fields.pop("present")
@@ -114,7 +116,7 @@ class Cache:
             "last_modified": page.last_modified,
             "expires": page.expires,
         }
-        self._write(self._page_path(asked), json.dumps(head).encode() + b"\n" + (page.body or b""))
+        self._write(self._page_path(asked), json.dumps(head).encode() + b"\n", page.body or b"")
 
     def metadata(self, digest: Digest, url: str) -> tuple[bytes, int | None] | None:
         """METADATA of the wheel with that digest, and the wheel's size in bytes where that was known.
@@ -218,7 +220,7 @@ class Cache:
                 file.write(content)
 
     @staticmethod
-    def _write(path: Path | None, content: bytes) -> None:
+    def _write(path: Path | None, head: bytes, body: Bytes) -> None:
         if path is None:
             return
         with suppress(OSError):
@@ -229,7 +231,8 @@ class Cache:
                 handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
             try:
                 with os.fdopen(handle, "wb") as file:
-                    file.write(content)
+                    file.write(head)
+                    file.write(body)  # megabytes, perhaps: they are not put behind the head first
                 Path(name).replace(path)
             except BaseException:
                 Path(name).unlink(missing_ok=True)

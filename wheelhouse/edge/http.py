@@ -211,12 +211,13 @@ class Http:
 
     def _whole(self, method: str, url: str, headers: Mapping[str, str] | None, limit: int | None) -> Answer:
         with self._answer(method, url, headers or {}) as answer:
-            body = bytearray()
-            for chunk in answer.decoded():
-                body += chunk
-                if limit is not None and len(body) > limit:
+            pieces, count = [], 0
+            for piece in answer.decoded():
+                pieces.append(piece)
+                count += len(piece)
+                if limit is not None and count > limit:
                     raise TooLarge(url, limit)
-            return Answer(answer.status_code, answer.headers, bytes(body), answer.url)
+            return Answer(answer.status_code, answer.headers, b"".join(pieces), answer.url)
 
     @contextmanager
     def _answer(self, method: str, url: str, headers: Mapping[str, str]) -> Iterator[Reply]:

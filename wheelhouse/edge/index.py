@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from msgspec import Struct
 from packaging.utils import NormalizedName
 
-from wheelhouse.edge.cache import Cache, CachedPage, lifetime
+from wheelhouse.edge.cache import Bytes, Cache, CachedPage, lifetime
 from wheelhouse.edge.files import local_path
 from wheelhouse.edge.http_errors import Refused
 from wheelhouse.edge.wheels import NotCached
@@ -156,7 +156,7 @@ class PageReader:
         answer: Answer,
         url: str,
         content_type: str,
-        body: bytes | None,
+        body: Bytes | None,
         *,
         old: CachedPage | None = None,
     ) -> None:
@@ -198,7 +198,7 @@ def _from_cache(cached: CachedPage, project: NormalizedName | None) -> _Asked | 
     if cached.body is None:
         return _Asked(404, cached.url, cached.content_type, b"")
     if project is None:
-        return _Asked(200, cached.url, cached.content_type, cached.body)
+        return _Asked(200, cached.url, cached.content_type, bytes(cached.body))
     found = Listing.load(cached.body) if cached.content_type == _LISTING else None
     return None if found is None else _Asked(200, cached.url, _LISTING, b"", found)
 

@@ -22,8 +22,9 @@ _ORDINARY_URL = (
     r"(?:https://[a-z0-9-]++(?:\.[a-z0-9-]++)*+/|(?:\.\./)++)(?:[A-Za-z0-9_+-]++/)*+[A-Za-z0-9._+-]{1,200}+(?<![._+-])"
     r"(?:#sha256=[0-9a-f]{64})?"
 )
-_ORDINARY_URLS = re.compile(rf"(?:{_ORDINARY_URL}(?:\n|\Z))*+")
-_ORDINARY_TIMES = re.compile(r"(?:\d{4}-\d\d-\d\dT[0-9:.]*+Z(?:\n|\Z))*+")
+_ORDINARY_TIME = r"\d{4}-\d\d-\d\dT[0-9:.]*+Z"
+_ORDINARY_URLS = re.compile(rf"(?:{_ORDINARY_URL}\n)*+{_ORDINARY_URL}")  # a line each
+_ORDINARY_TIMES = re.compile(rf"(?:{_ORDINARY_TIME}\n)*+{_ORDINARY_TIME}")
 _SDIST = ".tar.gz"
 _LONGEST = 120  # letters of each half of a name that is put together from halves seen before: nobody has to count them
 

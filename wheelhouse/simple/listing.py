@@ -27,6 +27,7 @@ class Hashes(msgspec.Struct, frozen=True, gc=False):
 
 
 Metadata = bool | Hashes | None
+Bytes = bytes | bytearray | memoryview
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -176,9 +177,9 @@ class Listing:
         self._files: dict[tuple[int, int], File] = {}
 
     @classmethod
-    def load(cls, raw: bytes) -> Self | None:
-        """What `dump` gave; None for anything else."""
-        content, checksum = raw[:-4], raw[-4:]
+    def load(cls, raw: Bytes) -> Self | None:
+        """What `dump` gave; None for anything else. The listing holds on to `raw`, and copies nothing of it."""
+        content, checksum = memoryview(raw)[:-4], memoryview(raw)[-4:]
         if zlib.crc32(content).to_bytes(4, "big") != checksum:
             return None
         try:
@@ -196,7 +197,7 @@ class Listing:
             days=kept.days,
         )
 
-    def dump(self) -> bytes:
+    def dump(self) -> bytearray:
         """The listing as bytes, with a checksum of its own behind it."""
         groups = [
             each if isinstance(each, msgspec.Raw) else msgspec.Raw(_encoder.encode(list(map(astuple, each))))
@@ -204,8 +205,10 @@ class Listing:
         ]
         versions, unnamed = list(self.versions._texts), list(self.unnamed)
         kept = _Kept(self._base, self.url, versions, groups, unnamed, self.stand_in, self.untimed, list(self.days))
-        content = _encoder.encode(kept)
-        return content + zlib.crc32(content).to_bytes(4, "big")
+        content = bytearray()
+        _encoder.encode_into(kept, content)
+        content += zlib.crc32(content).to_bytes(4, "big")
+        return content
 
     def rows(self, at: int) -> Sequence[Entry]:
         """The files of the version at that place as the page wrote them, in its order."""
