@@ -89,14 +89,14 @@ def _propose(view: View, roots: Sequence[Want], max_steps: int | None) -> Mappin
 
     resolvelib's last words, where it has any, tell the story that people know from pip.
     """
-    proof: tuple[str, ...] = ()
+    proof: pubgrub.Proof | None = None
     steps = max_steps or pubgrub.MAX_STEPS
     try:
         proposal = pubgrub.propose(view, roots, max_steps=steps)
         if holds(view, roots, proposal):
             return proposal
     except pubgrub.Proof as told:
-        proof = told.lines
+        proof = told
     except pubgrub.OutOfSteps:
         pass
     from wheelhouse.resolve import backtracking  # hardly ever needed
@@ -110,9 +110,9 @@ def _propose(view: View, roots: Sequence[Want], max_steps: int | None) -> Mappin
         if claim.proven:
             raise explain.impossible(view, roots, claim.conflicts) from None
         conflicts = claim.conflicts
-    if not proof:
+    if proof is None:
         raise explain.Undecided(steps)
-    raise explain.impossible(view, roots, conflicts, proof=proof)
+    raise explain.impossible(view, roots, conflicts, proof=proof.lines)
 
 
 def holds(view: View, roots: Sequence[Want], chosen: Mapping[NormalizedName, Candidate]) -> bool:
