@@ -117,6 +117,14 @@ def test_no_name_tells_what_was_asked(cache: Cache, tmp_path: Path) -> None:
     assert not any("secret" in str(path) for path in entries(tmp_path))
 
 
+def test_each_kind_of_entry_lies_in_one_folder_of_its_own(cache: Cache, tmp_path: Path) -> None:
+    cache.keep_page(URL, PAGE)
+    cache.keep_metadata(DIGEST, URL, b"Name: app\n", 42)
+    cache.keep_contents(DIGEST, URL, b"packed")
+    folders = sorted(path.parent.relative_to(tmp_path / "cache").as_posix() for path in entries(tmp_path))
+    assert folders == ["contents", "metadata", "pages"]
+
+
 def test_a_cache_that_is_switched_off_keeps_and_gives_nothing(tmp_path: Path) -> None:
     cache = Cache(None)
     cache.keep_page(URL, PAGE)

@@ -68,19 +68,6 @@ def test_what_is_looked_at_together_makes_nobody_look_further() -> None:
     assert len(outcome.catalog.asked) <= 2 * 64  # those for whom it walked, and no second window behind them
 
 
-@pytest.mark.parametrize(("kept", "asked"), [(False, 11), (True, 3)])
-def test_nothing_is_asked_ahead_of_who_walks_where_an_earlier_run_was(
-    kept: bool, asked: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    catalog = catalog_of(ladder(400, rungs=1), TARGET)
-    monkeypatch.setattr(catalog, "is_kept", lambda candidate: kept)
-    view = view_of(catalog, TARGET)
-    for want in wants(["a==400", "a==399", "a==398"], TARGET):
-        (candidate,) = view.matching(want.project, want.specifier)
-        view.usable(candidate)
-    assert len(catalog.asked) == asked
-
-
 def test_prereleases_that_nobody_may_take_are_not_asked_about_ahead() -> None:
     world = ladder(40, rungs=30)
     world["a"] = {f"{at}{pre}": [f"b=={at}"] for at in range(1, 41) for pre in ("", "rc1")}

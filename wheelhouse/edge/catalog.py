@@ -213,9 +213,6 @@ class LiveCatalog:
             if not candidate.is_sdist:
                 self._shared.expect(candidate)
 
-    def is_kept(self, candidate: Candidate) -> bool:
-        return not candidate.is_sdist and self._shared.is_kept(candidate)
-
     def take(self, candidate: Candidate) -> None:
         file = candidate.file
         if candidate.is_sdist or file.digest is None:

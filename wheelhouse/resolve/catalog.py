@@ -45,10 +45,6 @@ class Catalog(Protocol):
         """The core metadata of these, best first, will be asked for soon; returns at once."""
         ...
 
-    def is_kept(self, candidate: Candidate) -> bool:
-        """Whether the candidate's core metadata is there without asking anybody, and nobody has looked at it yet."""
-        ...
-
     def take(self, candidate: Candidate) -> None:
         """This one is taken for now: what else is asked of a pin may be fetched; returns at once."""
         ...
@@ -73,10 +69,6 @@ class FixedCatalog:
 
     def expect_metadata(self, candidates: Sequence[Candidate]) -> None:
         """Nothing to fetch."""
-
-    def is_kept(self, candidate: Candidate) -> bool:
-        """Like an index: all of it is yet to be asked for."""
-        return False
 
     def take(self, candidate: Candidate) -> None:
         """Nothing to fetch."""

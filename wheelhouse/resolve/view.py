@@ -88,11 +88,11 @@ class View:
     def usable(self, candidate: Candidate, *, walking: bool = True) -> CoreMetadata | Reason:
         """The candidate's core metadata, or why the wheel may not be used after all.
 
-        Who is `walking` down the versions of a project is helped to the next ones, unless an earlier run was here.
+        Who is `walking` down the versions of a project is helped to the next ones.
         """
         found = self._usable.get(candidate)
         if found is None:
-            if walking and not self._catalog.is_kept(candidate):
+            if walking:
                 self._look_ahead(candidate)
             found = self._usable[candidate] = self._judge(candidate, self._catalog.metadata(candidate))
             if isinstance(found, Reason):
