@@ -196,6 +196,23 @@ def test_a_body_that_cannot_be_decoded_is_cut_off(http: Http, index: FakeIndex) 
         http.get(f"{index.url}/page")
 
 
+@pytest.mark.parametrize(
+    ("told", "asked"),
+    [
+        ("/page?token=a%2Fb&x=1#part", "/page?token=a%2Fb&x=1"),
+        ("/a/./b/../page", "/a/page"),
+        ("", "/"),
+        ("?x=1", "/?x=1"),
+        ("/gr\u00f6\u00dfe", "/gr%C3%B6%C3%9Fe"),
+    ],
+)
+def test_a_server_is_asked_for_path_and_query_and_nothing_else(
+    http: Http, index: FakeIndex, told: str, asked: str
+) -> None:
+    http.get(f"{index.url}{told}")
+    assert [request.path for request in index.requests] == [asked]
+
+
 def test_redirects_are_followed_and_the_last_place_is_told(http: Http, index: FakeIndex, page: str) -> None:
     index.fault("/start", Redirect("/middle"))
     index.fault("/middle", Redirect(page, status=308))
