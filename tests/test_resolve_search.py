@@ -255,6 +255,17 @@ def test_a_proof_is_derived_from_what_was_written() -> None:
     )
 
 
+def test_a_proof_that_nobody_reads_is_not_put_into_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = view_of(catalog_of({"a": {"1": ["c<2"]}, "b": {"1": ["c>2"]}, "c": {"1": [], "3": []}}, TARGET), TARGET)
+    shown: list[object] = []
+    monkeypatch.setattr(pubgrub.Versions, "__str__", lambda versions: shown.append(versions) or "")
+    with pytest.raises(pubgrub.Proof) as proof:
+        pubgrub.propose(view, wants(["a", "b"], TARGET))
+    assert not shown
+    assert proof.value.lines
+    assert shown
+
+
 def crowd(projects: int, versions: int) -> World:
     """Every project wants its two neighbours not newer than itself; only the oldest of all fit together."""
     world: World = {}

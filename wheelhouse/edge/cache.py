@@ -17,11 +17,11 @@ from msgspec import Struct
 
 from wheelhouse.digests import Digest
 from wheelhouse.edge.workers import Dropped, Workers
+from wheelhouse.simple.listing import Bytes
 from wheelhouse.urls import origin
 
 _MAX_AGE = re.compile(r"max-age=(\d{1,9})")
 _FORMAT = "2"
-Bytes = bytes | bytearray | memoryview
 _KINDS = ("pages", "metadata", "contents", "binaries")
 
 

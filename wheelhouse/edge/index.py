@@ -15,13 +15,14 @@ from urllib.parse import unquote
 from msgspec import Struct
 from packaging.utils import NormalizedName
 
-from wheelhouse.edge.cache import Bytes, Cache, CachedPage, lifetime
+from wheelhouse.edge.cache import Cache, CachedPage, lifetime
 from wheelhouse.edge.files import local_path
 from wheelhouse.edge.http_errors import Refused
 from wheelhouse.edge.wheels import NotCached
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.indexes import PYTORCH_URL, Index, channel_of
 from wheelhouse.simple import ACCEPT, File, Listing, Page, listing, listing_of, parse_page
+from wheelhouse.simple.listing import Bytes
 from wheelhouse.simple.names import belongs
 from wheelhouse.urls import host
 
